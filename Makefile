@@ -1,0 +1,52 @@
+# Two commands, each doing all its own set-up on a fresh machine: make demo, make test.
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/installed
+export DO_NOT_TRACK := 1
+export GX_ANALYTICS_ENABLED := False
+
+.PHONY: help demo test lint bench lock sources clean
+
+help:             ## List what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(SETUP)    ## Mock registers to a released risk table, through the Airflow DAGs
+	@$(BIN)/python -m etl.demo
+
+test: $(SETUP)    ## The whole suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(SETUP)    ## ruff, import-linter, data contracts, sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@for contract in etl/registers/*.odcs.yaml; do \
+		$(BIN)/datacontract lint $$contract > .venv/contract.log 2>&1 \
+			|| { cat .venv/contract.log; exit 1; }; done; echo "Data contracts: all valid."
+	@$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+bench: $(SETUP)   ## Time and memory of the demo, kept in benchmarks/
+	@$(BIN)/python -m benchmarks.demo
+
+sources: $(SETUP) ## Write the dbt sources from the contracts
+	@$(BIN)/python -m etl.registers.dbt_sources
+
+lock: $(SETUP)    ## Resolve the dependencies anew
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+
+clean:            ## Remove the environment; the home stays
+	rm -rf .venv
+
+# The environment is made again when the lock changes, and counts only once it is whole.
+$(SETUP): requirements.lock requirements-uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Kobling needs Python 3.11 or 3.12; this is " \
+		+ sys.version.split()[0] + ". Try: make PYTHON=python3.12 demo") \
+		if sys.version_info[:2] not in ((3, 11), (3, 12)) else None'
+	@echo "Setting up .venv from requirements.lock (about 1.3 GB, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes \
+		-r requirements-uv.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(SETUP)

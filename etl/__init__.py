@@ -1,0 +1,1 @@
+"""Kobling: from register deliveries to estimates that carry their evidence."""

@@ -1,0 +1,237 @@
+"""The commands, in the order in which data travels. Parses and prints; every rule lives elsewhere.
+
+Exit status: 0 done, 2 refused with one clear line, anything else a bug or an outage.
+"""
+
+from pathlib import Path
+
+import click
+
+from etl.errors import KoblingError, SettingsError
+from etl.settings import Settings
+
+
+class InStoryOrder(click.Group):
+    """List commands as the data travels, and print our own errors plainly, in this one place."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KoblingError as error:
+            click.echo(f"Error: {error}", err=True)
+            raise SystemExit(2) from error
+
+
+def say(text: str) -> None:
+    click.echo(f"  {text}")
+
+
+def say_step(text: str) -> None:
+    click.secho(text, bold=True)
+
+
+@click.group(cls=InStoryOrder, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Take register deliveries to risk estimates that carry their evidence.
+
+    \b
+    mock → receive → land → link → select → check → estimate → release
+
+    Everything lies under KOBLING_HOME (home/ in the checkout where it is not set).
+
+    \b
+    Example:
+        kobling run
+    """
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Inbox to write into.")
+@click.option(
+    "--answers", type=click.Path(path_type=Path), required=True,
+    help="Where the answer sheet goes; never inside the inbox.",
+)  # fmt: skip
+@click.option("--persons", type=click.IntRange(1), default=50_000, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+def mock(out: Path, answers: Path, persons: int, seed: int) -> None:
+    """Write mock registers as their keepers would deliver them, with an answer sheet.
+
+    \b
+    Example:
+        kobling mock --out inbox --answers answers --persons 5000
+    """
+    write_mock(out, answers, persons, seed)
+
+
+def write_mock(out: Path, answers: Path, persons: int, seed: int) -> None:
+    from etl import mock as registers_of_nobody
+
+    if answers.resolve().is_relative_to(out.resolve()):
+        raise SettingsError(
+            f"{answers}: the answers lie inside the inbox {out}. Expected them outside, or they "
+            "would be received. Choose another folder."
+        )
+    click.echo(registers_of_nobody.write(out, answers, persons, seed, progress=say))
+
+
+@main.command()
+@click.argument("inbox", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--complete-to", help="Day up to which the registers without a manifest are complete."
+)
+def receive(inbox: Path | None, complete_to: str | None) -> None:
+    """Copy deliveries from INBOX (<register>/<date>/ folders), checksums verified.
+
+    INBOX is $KOBLING_HOME/inbox where it is not given. The same delivery twice is received once.
+
+    \b
+    Example:
+        kobling receive inbox
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    steps.receive(settings, inbox or settings.home / "inbox", complete_to, say)
+
+
+@main.command()
+@click.option("--register", help="Only this register.")
+def land(register: str | None) -> None:
+    """Read deliveries by their contracts: typed Parquet, or quarantine with a reason.
+
+    \b
+    Example:
+        kobling land --register patobank
+    """
+    from etl import steps
+
+    steps.land(Settings.from_environment(), register, say)
+
+
+@main.command()
+def link() -> None:
+    """Put persons in place of personal numbers; no number goes further than this.
+
+    \b
+    Example:
+        kobling link
+    """
+    from etl import steps
+
+    steps.link(Settings.from_environment(), say)
+
+
+@main.command()
+def select() -> None:
+    """Build staging, cohorts and marts for every study, with dbt.
+
+    \b
+    Example:
+        kobling select
+    """
+    from etl import steps
+
+    steps.select(Settings.from_environment(), say)
+
+
+@main.command()
+def check() -> None:
+    """Run the expectations on the marts; a fatal one that is red stops what follows.
+
+    \b
+    Example:
+        kobling check
+    """
+    from etl import steps
+
+    steps.check(Settings.from_environment(), say)
+
+
+@main.command()
+@click.argument("study")
+def estimate(study: str) -> None:
+    """Estimate the risks of STUDY, a folder in dbt_project/studies.
+
+    \b
+    Example:
+        kobling estimate dlms
+    """
+    from etl import steps
+
+    steps.estimate(Settings.from_environment(), study, say)
+
+
+@main.command()
+@click.argument("study")
+def release(study: str) -> None:
+    """Publish STUDY: marts, estimates, figures, pages and evidence in one immutable folder.
+
+    \b
+    Example:
+        kobling release dlms
+    """
+    from etl import steps
+
+    steps.release(Settings.from_environment(), study, say)
+
+
+@main.command()
+@click.argument("inbox", type=click.Path(path_type=Path), required=False)
+def run(inbox: Path | None) -> None:
+    """Do all of it, in one process. A home of mock persons without deliveries makes its own.
+
+    \b
+    Example:
+        KOBLING_HOME=trial kobling run
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    own = settings.home / "inbox"
+    if inbox is None and not own.exists() and not (settings.home / "deliveries").exists():
+        if settings.population != "mock":
+            raise SettingsError(
+                f"{own}: no inbox and no deliveries. Expected one of them in a production home. "
+                "Name the inbox: kobling run INBOX"
+            )
+        say_step("mock")
+        write_mock(own, settings.home / "answers", 50_000, 1)
+    steps.run(settings, inbox or (own if own.exists() else None), say, say_step)
+    for study in steps.study_names(settings):
+        click.echo()
+        click.echo(steps.summary(settings, study))
+
+
+@main.command()
+@click.argument("study")
+def show(study: str) -> None:
+    """Print the live release of STUDY: risk tables, cohort flow, and where its pages lie.
+
+    \b
+    Example:
+        kobling show dlms
+    """
+    from etl import steps
+
+    click.echo(steps.summary(Settings.from_environment(), study))
+
+
+@main.command()
+def status() -> None:
+    """Tell whether anything is new since the live releases were made.
+
+    \b
+    Example:
+        kobling status
+    """
+    from etl import steps
+
+    already = steps.nothing_new(Settings.from_environment())
+    click.echo(already or "There is work to do: start `kobling run`.")
+
+
+if __name__ == "__main__":
+    main()

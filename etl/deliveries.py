@@ -1,0 +1,334 @@
+"""What a register keeper hands over: a folder with a manifest, and what makes it believable.
+
+A delivery lies at `deliveries/<register>/<delivered_on>/`. A second one of the same day lies beside
+it with a number (`2024-06-01_2`): deliveries are never overwritten, so any past refresh can be
+rebuilt from them.
+"""
+
+import csv
+import datetime as dt
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from etl import registers
+from etl.errors import DeliveryError
+from etl.home import file_hash, read_json, remove, replace_json
+from etl.registers import Register
+
+MANIFEST = "manifest.json"
+FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
+FORMATS = {".csv": "csv", ".parquet": "parquet"}
+COVERAGES = ("stock", "period", "correction")
+
+
+@dataclass(frozen=True)
+class DeliveredFile:
+    """One file of a delivery, as its manifest describes it."""
+
+    path: str
+    table: str
+    period: str | None
+    format: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One delivery of one register."""
+
+    folder: Path
+    register: Register
+    delivered_on: dt.date
+    number: int  # 1 for the first delivery of the day
+    complete_to: dt.date | None
+    coverage: str
+    files: tuple[DeliveredFile, ...]
+    manifest_sha256: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.register.name}/{self.folder.name}"
+
+
+def find(inbox: Path) -> list[Path]:
+    """Delivery folders at or below `inbox`: `<register>/<delivered_on>`, in order of name."""
+    if not inbox.is_dir():
+        raise DeliveryError(
+            f"{inbox}: no such folder. Expected an inbox that holds <register>/<date>/ folders. "
+            "Correct the path."
+        )
+    places = [inbox, *(path for path in inbox.rglob("*") if path.is_dir())]
+    found = sorted(place for place in places if FOLDER_NAME.fullmatch(place.name))
+    if not found:
+        raise DeliveryError(
+            f"{inbox}: no delivery found. Expected folders <register>/<date>/, such as "
+            "patobank/2024-06-01/. Sort the files into such folders."
+        )
+    return found
+
+
+def of_register(deliveries: Path, register: Register) -> list[Path]:
+    """The folders of one register in the store, oldest first."""
+    folders = [
+        path
+        for path in (deliveries / register.name).glob("*")
+        if path.is_dir() and FOLDER_NAME.fullmatch(path.name)
+    ]
+    return sorted(folders, key=_day_and_number)
+
+
+def _day_and_number(folder: Path) -> tuple[str, int]:
+    day, number = FOLDER_NAME.fullmatch(folder.name).groups()
+    return day, int(number or 1)
+
+
+def read(folder: Path) -> Delivery:
+    """Read and believe a delivery only as far as its manifest agrees with its folder.
+
+    Raises:
+        DeliveryError: the manifest is missing, unreadable or contradicts the folder; a file is not
+            listed, listed twice, outside the folder, of another length or checksum than stated.
+    """
+    path = folder / MANIFEST
+    register = registers.register(folder.parent.name)
+    if not path.is_file():
+        raise DeliveryError(
+            f"{path}: not there. Expected a manifest. Send the delivery through `kobling receive`, "
+            "which writes one."
+        )
+    try:
+        manifest = read_json(path)
+    except ValueError as error:
+        raise DeliveryError(
+            f"{path}: not JSON ({error}). Expected a manifest. Ask the keeper to send it again."
+        ) from None
+    delivery = _delivery(folder, register, path, manifest)
+    _hold_to_its_files(delivery)
+    return delivery
+
+
+def _delivery(folder: Path, register: Register, path: Path, manifest: dict) -> Delivery:
+    def refuse(found: str, expected: str) -> DeliveryError:
+        return DeliveryError(f"{path}: {found}. Expected {expected}. Ask the keeper to correct it.")
+
+    if not isinstance(manifest, dict):
+        raise refuse("the manifest is not an object", "an object with register and files")
+    missing = {"register", "delivered_on", "coverage", "files"} - set(manifest)
+    if missing:
+        raise refuse(f"no {', '.join(sorted(missing))}", "each of them in every manifest")
+    if manifest["register"] != register.name:
+        raise refuse(f"register is '{manifest['register']}'", f"'{register.name}', as its folder")
+    day, number = _day_and_number(folder)
+    if manifest["delivered_on"] != day:
+        raise refuse(f"delivered_on is '{manifest['delivered_on']}'", f"'{day}', as its folder")
+    delivered_on = _date(manifest["delivered_on"], "delivered_on", refuse)
+    if delivered_on > dt.date.today():
+        raise refuse(f"delivered_on is {day}, in the future", "a day that has been")
+    complete_to = manifest.get("complete_to")
+    if complete_to is None and register.needs_complete_to:
+        raise refuse("no complete_to", f"the day up to which {register.name} is complete")
+    if manifest["coverage"] not in COVERAGES:
+        raise refuse(f"coverage is '{manifest['coverage']}'", f"one of {', '.join(COVERAGES)}")
+    if not isinstance(manifest["files"], list) or not manifest["files"]:
+        raise refuse("files is empty", "at least one file")
+    return Delivery(
+        folder=folder,
+        register=register,
+        delivered_on=delivered_on,
+        number=number,
+        complete_to=None if complete_to is None else _date(complete_to, "complete_to", refuse),
+        coverage=manifest["coverage"],
+        files=tuple(_listed_file(register, item, refuse) for item in manifest["files"]),
+        manifest_sha256=file_hash(path),
+    )
+
+
+def _date(value: object, field: str, refuse) -> dt.date:
+    try:
+        return dt.date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise refuse(f"{field} is '{value}'", "an ISO date such as 2024-06-01") from None
+
+
+def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
+    fields = ("path", "table", "period", "format", "rows", "bytes", "sha256")
+    if not isinstance(item, dict) or set(fields) - set(item):
+        raise refuse("a file entry lacks a field", ", ".join(fields))
+    period = item["period"]
+    if period is not None and not re.fullmatch(r"[0-9A-Za-z_-]{1,20}", str(period)):
+        raise refuse(f"{item['path']} has period '{period}'", "text such as 2005, or null")
+    if register.table(item["table"]) is None:
+        known = ", ".join(table.name for table in register.tables)
+        raise refuse(f"{item['path']} is of table '{item['table']}'", f"one of {known}")
+    if item["format"] not in FORMATS.values():
+        raise refuse(f"{item['path']} is of format '{item['format']}'", "csv or parquet")
+    if not all(isinstance(item[field], int) and item[field] >= 0 for field in ("rows", "bytes")):
+        raise refuse(f"{item['path']} has no whole number of rows or bytes", "both counts")
+    return DeliveredFile(
+        **{field: item[field] for field in fields}
+        | {
+            "period": None if period is None else str(period),
+        }
+    )
+
+
+def _hold_to_its_files(delivery: Delivery) -> None:
+    folder, where = delivery.folder, delivery.folder / MANIFEST
+    listed = [file.path for file in delivery.files]
+    for path in listed:
+        if listed.count(path) > 1:
+            raise DeliveryError(
+                f"{where}: {path} is listed twice. Expected once. Ask the keeper to correct it."
+            )
+        place = folder / path
+        if (
+            Path(path).is_absolute()
+            or place.is_symlink()
+            or not place.resolve().is_relative_to(folder.resolve())
+        ):
+            raise DeliveryError(
+                f"{where}: {path} lies outside the delivery. Expected a file within its folder. "
+                "Ask the keeper to correct it."
+            )
+    slots = [(file.table, file.period) for file in delivery.files]
+    for table, period in slots:
+        if slots.count((table, period)) > 1:
+            raise DeliveryError(
+                f"{where}: two files for table {table}, period {period or 'none'}. Expected one "
+                "for each table and period. Ask the keeper which one counts."
+            )
+    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {
+        MANIFEST
+    }
+    for path in sorted(present - set(listed)):
+        raise DeliveryError(
+            f"{folder / path}: not listed in {MANIFEST}. Expected every file to be listed. "
+            "List it, or take it away."
+        )
+    for file in delivery.files:
+        place = folder / file.path
+        if not place.is_file():
+            raise DeliveryError(
+                f"{place}: not there. Expected the file that {MANIFEST} lists. "
+                "Ask the keeper to send the delivery again."
+            )
+        size = place.stat().st_size
+        if size != file.bytes:
+            raise DeliveryError(
+                f"{place}: found {size} bytes, expected {file.bytes} by {MANIFEST}. "
+                "The file is cut or changed; ask the keeper to send the delivery again."
+            )
+        found = file_hash(place)
+        if found != file.sha256:
+            raise DeliveryError(
+                f"{place}: found sha256 {found[:12]}…, expected {file.sha256[:12]}… by {MANIFEST}. "
+                "The file is changed; ask the keeper to send the delivery again."
+            )
+
+
+def table_and_period(register: Register, stem: str) -> tuple[str, str | None] | None:
+    """The longest known table name that leaves a four-digit year or nothing; None if none does."""
+    names = sorted((table.name for table in register.tables), key=len, reverse=True)
+    for name in names:
+        rest = stem.lower().removeprefix(name)
+        if rest != stem.lower() and (rest == "" or re.fullmatch(r"_?\d{4}", rest)):
+            return name, rest.strip("_") or None
+    return None
+
+
+def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -> Path | None:
+    """Copy one delivery into the store, whole or not at all; None when it is there already.
+
+    Where the keeper sent no manifest one is written into the copy, never into the inbox: a stock
+    delivery with rows, bytes and checksums as found.
+    """
+    register = registers.register(source.parent.name)
+    copy = scratch / f"receive-{register.name}-{source.name}" / register.name / source.name
+    remove(copy.parents[1])
+    try:
+        shutil.copytree(source, copy, symlinks=True)
+        if not (copy / MANIFEST).exists():
+            replace_json(copy / MANIFEST, _manifest_for(copy, source, register, complete_to))
+        delivery = read(copy)
+        content = sorted((file.path, file.sha256) for file in delivery.files)
+        same_day = [
+            folder
+            for folder in of_register(store, register)
+            if _day_and_number(folder)[0] == str(delivery.delivered_on)
+        ]
+        for folder in same_day:
+            held = read_json(folder / MANIFEST)
+            same_files = sorted((f["path"], f["sha256"]) for f in held["files"]) == content
+            if same_files and {**held, "files": 0} == {**read_json(copy / MANIFEST), "files": 0}:
+                return None
+        number = max((_day_and_number(folder)[1] for folder in same_day), default=0) + 1
+        name = str(delivery.delivered_on) + (f"_{number}" if number > 1 else "")
+        place = store / register.name / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        copy.replace(place)
+        return place
+    except DeliveryError as error:
+        # The keeper knows the inbox, not our scratch copy of it.
+        raise DeliveryError(str(error).replace(str(copy), str(source))) from None
+    finally:
+        remove(copy.parents[1])
+
+
+def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str | None) -> dict:
+    if complete_to is None and register.needs_complete_to:
+        raise DeliveryError(
+            f"{source}: no {MANIFEST}, and nobody has said up to which day {register.name} is "
+            "complete. Expected one of the two. Add a manifest, or pass --complete-to YYYY-MM-DD."
+        )
+    files = []
+    for path in sorted(path for path in copy.rglob("*") if not path.is_dir()):
+        known = table_and_period(register, path.stem)
+        if known is None or path.suffix.lower() not in FORMATS:
+            names = ", ".join(table.name for table in register.tables)
+            raise DeliveryError(
+                f"{source / path.relative_to(copy)}: no known table or format. Expected "
+                f"<table><year>.csv or .parquet with table {names}. Rename it, or take it away."
+            )
+        kind = FORMATS[path.suffix.lower()]
+        files.append(
+            {
+                "path": str(path.relative_to(copy)),
+                "table": known[0],
+                "period": known[1],
+                "format": kind,
+                "rows": _rows(path, kind, register),
+                "bytes": path.stat().st_size,
+                "sha256": file_hash(path),
+            }
+        )
+    return {
+        "register": register.name,
+        "delivered_on": _day_and_number(source)[0],
+        "complete_to": complete_to,
+        "coverage": "stock",
+        "files": files,
+    }
+
+
+def _rows(path: Path, kind: str, register: Register) -> int:
+    if kind == "parquet":
+        try:
+            return duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone()[0]
+        except duckdb.Error:
+            raise DeliveryError(
+                f"{path}: not a whole Parquet file. Ask the keeper to send it again."
+            ) from None
+    try:
+        with path.open(encoding=register.encoding, newline="") as file:
+            return max(sum(1 for _ in csv.reader(file, delimiter=register.delimiter)) - 1, 0)
+    except UnicodeDecodeError as error:
+        raise DeliveryError(
+            f"{path}: byte {error.start} is not {register.encoding}. Ask the keeper to send the "
+            "file in that encoding."
+        ) from None

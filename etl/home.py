@@ -1,0 +1,241 @@
+"""Where everything lies under KOBLING_HOME, and how it is opened and replaced.
+
+Every file that another process may read is written beside its place and moved there in one
+rename, so that a kill at any moment leaves either the old file or the new one, never half.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from etl.errors import LinkageError, SettingsError
+from etl.settings import Settings
+
+MIN_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Home:
+    """The stores of one KOBLING_HOME. Holds paths only; nothing is made until it is written."""
+
+    root: Path
+
+    @property
+    def deliveries(self) -> Path:
+        return self.root / "deliveries"
+
+    @property
+    def restricted(self) -> Path:
+        return self.root / "restricted"
+
+    @property
+    def landing(self) -> Path:
+        return self.restricted / "landing"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.restricted / "quarantine"
+
+    @property
+    def findings(self) -> Path:
+        return self.restricted / "findings"
+
+    @property
+    def accepted(self) -> Path:
+        """One JSON per accepted or refused delivery: the commit point of `land`."""
+        return self.restricted / "accepted"
+
+    @property
+    def identity(self) -> Path:
+        return self.restricted / "identity.duckdb"
+
+    @property
+    def key(self) -> Path:
+        return self.restricted / "keys" / "pseudonym.key"
+
+    @property
+    def scratch(self) -> Path:
+        """For files that live no longer than a command; may hold personal numbers."""
+        return self.restricted / "scratch"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def linked(self) -> Path:
+        return self.lake / "linked"
+
+    @property
+    def unlinked(self) -> Path:
+        return self.lake / "unlinked"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def releases(self) -> Path:
+        return self.root / "releases"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def state(self) -> Path:
+        """What the last complete run of each step was made from; never personal."""
+        return self.root / "state"
+
+
+def open_home(settings: Settings) -> Home:
+    """Make the home if it is new, and hold it to the population it was made for.
+
+    Raises SettingsError when a mock home is opened as production or the other way round: one
+    forgotten variable must not let real numbers into a demo.
+    """
+    home = Home(settings.home)
+    mark = home.root / "population"
+    if mark.exists():
+        made_for = mark.read_text().strip()
+        if made_for != settings.population:
+            raise SettingsError(
+                f"{mark}: this home was made for population '{made_for}', and KOBLING_POPULATION "
+                f"is '{settings.population}'. Set KOBLING_POPULATION={made_for}, or use another "
+                "KOBLING_HOME."
+            )
+    else:
+        try:
+            home.root.mkdir(parents=True, exist_ok=True)
+            replace_text(mark, settings.population + "\n")
+        except OSError as error:
+            raise SettingsError(
+                f"{home.root}: cannot be written ({error.strerror}). Set KOBLING_HOME to a folder "
+                "of yours."
+            ) from error
+    home.restricted.mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
+@contextmanager
+def one_writer(home: Home) -> Iterator[None]:
+    """Let one command write at a time; a second is refused at once instead of waiting in the dark.
+
+    The lock is the kernel's, so it goes with the process however it ends.
+    """
+    home.state.mkdir(parents=True, exist_ok=True)
+    with (home.state / "writer.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(
+                f"{home.root}: another kobling command is writing here. "
+                "Expected to be the only one. Wait until it has ended, then start again."
+            ) from None
+        yield
+
+
+def connect(
+    settings: Settings, database: Path | str = ":memory:", **options
+) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB within the run's memory and threads, spilling inside the restricted zone."""
+    home = Home(settings.home)
+    home.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    con = duckdb.connect(str(database), **options)
+    con.execute(f"set memory_limit = '{settings.memory_limit}'")
+    con.execute(f"set threads = {settings.threads}")
+    con.execute(f"set temp_directory = '{home.scratch / 'spill'}'")
+    con.execute("set enable_progress_bar = false")
+    return con
+
+
+def pseudonym_key(settings: Settings) -> bytes:
+    """The secret that pseudonyms are made with, from a file or the environment.
+
+    A mock home makes its own once. A production home never does: a key that nobody has kept is a
+    linkage that nobody can repeat.
+    """
+    home = Home(settings.home)
+    if settings.key_text:
+        key, where = settings.key_text.encode(), "KOBLING_KEY"
+    elif settings.key_file:
+        if not settings.key_file.is_file():
+            raise LinkageError(
+                f"{settings.key_file}: no such key file. Expected the file that KOBLING_KEY_FILE "
+                "names. Correct the variable."
+            )
+        key, where = settings.key_file.read_bytes().strip(), str(settings.key_file)
+    elif home.key.exists():
+        key, where = home.key.read_bytes().strip(), str(home.key)
+    elif settings.population == "mock":
+        home.key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_text(home.key, secrets.token_hex(32) + "\n", mode=0o600)
+        key, where = home.key.read_bytes().strip(), str(home.key)
+    else:
+        raise LinkageError(
+            "environment: no pseudonym key. Expected KOBLING_KEY_FILE (a file of at least "
+            f"{MIN_KEY_BYTES} bytes) or KOBLING_KEY. Set one; a production home never makes one."
+        )
+    if len(key) < MIN_KEY_BYTES:
+        raise LinkageError(
+            f"{where}: the pseudonym key has {len(key)} bytes. Expected at least {MIN_KEY_BYTES}. "
+            "Use a longer key."
+        )
+    return key
+
+
+def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a whole file or nothing."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def replace_json(path: Path, content: object) -> None:
+    """Write JSON in the one form that is the same on every run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(path, canonical_json(content) + "\n")
+
+
+def canonical_json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, default=str)
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hex, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(content: object) -> str:
+    """SHA-256 of a value's canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder that may not be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

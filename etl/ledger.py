@@ -1,0 +1,35 @@
+"""What happened, in order: each line carries the hash of the one before, so none can be changed.
+
+Times live here and nowhere else; everything else that a run writes is the same on every run.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import os
+
+from etl.home import Home
+
+START = "0" * 64
+
+
+def record(home: Home, event: str, **what: object) -> None:
+    """Append one event. `what` must be free of personal values."""
+    home.ledger.parent.mkdir(parents=True, exist_ok=True)
+    # A kill in the middle of a line leaves half of it behind: cut it off before going on.
+    lines = home.ledger.read_bytes() if home.ledger.exists() else b""
+    whole = lines[: lines.rfind(b"\n") + 1]
+    before = hashlib.sha256(whole.splitlines()[-1]).hexdigest() if whole else START
+    entry = {
+        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "event": event,
+        **what,
+        "before": before,
+    }
+    line = json.dumps(entry, ensure_ascii=False, sort_keys=True, default=str) + "\n"
+    with home.ledger.open("r+b" if home.ledger.exists() else "w+b") as file:
+        file.truncate(len(whole))
+        file.seek(len(whole))
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())

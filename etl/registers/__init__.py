@@ -1,0 +1,153 @@
+"""The catalogue of registers: one Open Data Contract Standard file each, and the reader of them.
+
+Nobody types a column list twice: the landing's schema, its structural checks, the dbt sources and
+the data dictionary all come from here. Adding a register is adding a file.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from etl.errors import DeliveryError
+
+FOLDER = Path(__file__).parent
+DUCKDB_TYPES = {"text": "VARCHAR", "integer": "BIGINT", "decimal": "DOUBLE", "date": "DATE"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column as its keeper promises it."""
+
+    name: str
+    type: str  # text, integer, decimal, date
+    description: str
+    danish: str
+    is_required: bool
+    key_position: int | None
+    classification: str  # personal_number, quasi_identifier, sensitive, internal
+    role: str | None  # of a personal number: owner, current, relative
+    allowed_values: tuple[str, ...]
+    pattern: str | None
+    date_format: str  # ISO or DD/MM/YYYY
+
+    @property
+    def is_personal_number(self) -> bool:
+        return self.classification == "personal_number"
+
+    @property
+    def duckdb_type(self) -> str:
+        return DUCKDB_TYPES[self.type]
+
+    @property
+    def is_key(self) -> bool:
+        return self.key_position is not None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a register."""
+
+    register: str
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    period_column: str | None
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def number_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.is_personal_number)
+
+    @property
+    def owner(self) -> Column:
+        """The number that says whose row it is."""
+        return next(column for column in self.columns if column.role == "owner")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        keys = [column for column in self.columns if column.is_key]
+        return tuple(column.name for column in sorted(keys, key=lambda column: column.key_position))
+
+
+@dataclass(frozen=True)
+class Register:
+    """One register: how its files are written, and its tables."""
+
+    name: str
+    title: str
+    purpose: str
+    version: str
+    encoding: str
+    delimiter: str
+    needs_complete_to: bool
+    tables: tuple[Table, ...]
+
+    def table(self, name: str) -> Table | None:
+        return next((table for table in self.tables if table.name == name), None)
+
+
+@cache
+def catalogue() -> dict[str, Register]:
+    """Every register that Kobling knows, by name, in the order of the files."""
+    return {path.name.split(".")[0]: _read(path) for path in sorted(FOLDER.glob("*.odcs.yaml"))}
+
+
+def register(name: str) -> Register:
+    """One register. Raises DeliveryError naming the known ones."""
+    try:
+        return catalogue()[name]
+    except KeyError:
+        raise DeliveryError(
+            f"register '{name}' is not in the catalogue. Known registers: "
+            f"{', '.join(catalogue())}. Correct the name, or add a contract to etl/registers/."
+        ) from None
+
+
+def _properties(node: dict) -> dict:
+    return {item["property"]: item["value"] for item in node.get("customProperties", [])}
+
+
+def _read(path: Path) -> Register:
+    contract = yaml.safe_load(path.read_text(encoding="utf-8"))
+    own = _properties(contract)
+    return Register(
+        name=contract["id"],
+        title=contract["name"],
+        purpose=contract["description"]["purpose"],
+        version=contract["version"],
+        encoding=own["encoding"],
+        delimiter=own["delimiter"],
+        needs_complete_to=own["completeToRequired"],
+        tables=tuple(_table(contract["id"], table) for table in contract["schema"]),
+    )
+
+
+def _table(register_name: str, node: dict) -> Table:
+    return Table(
+        register=register_name,
+        name=node["name"],
+        description=node["description"],
+        columns=tuple(_column(column) for column in node["properties"]),
+        period_column=_properties(node).get("periodColumn"),
+    )
+
+
+def _column(node: dict) -> Column:
+    own = _properties(node)
+    return Column(
+        name=node["name"],
+        type=node["physicalType"],
+        description=node["description"],
+        danish=own["danish"],
+        is_required=node["required"],
+        key_position=node.get("primaryKeyPosition"),
+        classification=node["classification"],
+        role=own.get("role"),
+        allowed_values=tuple(own.get("allowedValues", ())),
+        pattern=node.get("logicalTypeOptions", {}).get("pattern"),
+        date_format=own.get("dateFormat", "ISO"),
+    )

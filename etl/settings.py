@@ -1,0 +1,52 @@
+"""What a run is told from outside: one frozen dataclass, read once from the environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl.errors import SettingsError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+POPULATIONS = ("mock", "production")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that may differ between two machines.
+
+    `population` says whose numbers may come in. A mock home refuses any number that could belong
+    to a living person (day 01–31); a production home quarantines the made-up ones (day 61–91).
+    """
+
+    home: Path
+    population: str
+    project: Path
+    memory_limit: str
+    threads: int
+    key_file: Path | None
+    key_text: str | None
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read KOBLING_* once. Raises SettingsError on a value that means nothing."""
+        population = os.environ.get("KOBLING_POPULATION", "mock")
+        if population not in POPULATIONS:
+            raise SettingsError(
+                f"environment: KOBLING_POPULATION is '{population}'. "
+                f"Expected one of {', '.join(POPULATIONS)}. Correct it, or unset it for mock."
+            )
+        threads = os.environ.get("KOBLING_THREADS", "2")
+        if not threads.isdigit() or int(threads) < 1:
+            raise SettingsError(
+                f"environment: KOBLING_THREADS is '{threads}'. Expected a whole number from 1 up."
+            )
+        key_file = os.environ.get("KOBLING_KEY_FILE")
+        return cls(
+            home=Path(os.environ.get("KOBLING_HOME") or CHECKOUT / "home").resolve(),
+            population=population,
+            project=CHECKOUT,
+            memory_limit=os.environ.get("KOBLING_MEMORY_LIMIT", "1GB"),
+            threads=int(threads),
+            key_file=Path(key_file) if key_file else None,
+            key_text=os.environ.get("KOBLING_KEY"),
+        )

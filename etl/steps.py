@@ -1,0 +1,797 @@
+"""The only conductor: one function per step of the road. Opens, calls, saves, tells.
+
+No rule about registers, persons or risks lives here. Each step knows by its key whether it has
+anything to do: the same deliveries, definitions and code give the same key, and then it says so.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from etl import deliveries, evidence, ledger, linkage, registers, studies
+from etl import release as releases
+from etl.errors import DeliveryError, KoblingError, QualityError, ReleaseError
+from etl.home import (
+    Home,
+    connect,
+    digest,
+    file_hash,
+    one_writer,
+    open_home,
+    pseudonym_key,
+    read_json,
+    remove,
+    replace_json,
+)
+from etl.landing import Current, accept, current, newest_complete_to, parse, record, refuse
+from etl.pseudonym import key_id
+from etl.settings import Settings
+
+Say = Callable[[str], None]
+
+
+# ------------------------------------------------------------------ receive
+
+
+def receive(settings: Settings, inbox: Path, complete_to: str | None, say: Say) -> int:
+    """Copy every delivery below `inbox` into the store. Returns how many were new."""
+    home = open_home(settings)
+    with one_writer(home):
+        new = 0
+        for source in deliveries.find(inbox):
+            try:
+                place = deliveries.receive(source, home.deliveries, home.scratch, complete_to)
+            except DeliveryError as error:
+                ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
+                raise
+            if place is None:
+                say(f"{_name(source)}: received before, nothing new")
+                continue
+            new += 1
+            delivery = deliveries.read(place)
+            ledger.record(
+                home,
+                "delivery received",
+                delivery=_name(place),
+                manifest_sha256=delivery.manifest_sha256,
+            )
+            rows = sum(file.rows for file in delivery.files)
+            say(f"{_name(place)}: received {_n(len(delivery.files), 'file')}, {rows:,} rows")
+        return new
+
+
+# ------------------------------------------------------------------ land
+
+
+def land(settings: Settings, register: str | None, say: Say) -> int:
+    """Land what has been received and not yet landed. Returns how many deliveries were new.
+
+    A refused delivery stays refused, and keeps this step red, until a newer one of its register is
+    accepted or it is taken away.
+    """
+    home = open_home(settings)
+    names = [register] if register else list(registers.catalogue())
+    new, refusals = 0, []
+    with one_writer(home):
+        for name in names:
+            refused_last = None
+            for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+                outcome, refused_last = _land_one(settings, home, name, folder, refused_last, say)
+                new += outcome
+            if refused_last:
+                refusals.append(refused_last)
+    if refusals:
+        raise DeliveryError("\n".join(refusals))
+    return new
+
+
+def _land_one(
+    settings: Settings,
+    home: Home,
+    register: str,
+    folder: Path,
+    refused_last: str | None,
+    say: Say,
+) -> tuple[int, str | None]:
+    """Returns (1 if it landed now, the refusal that still stands)."""
+    manifest = folder / deliveries.MANIFEST
+    manifest_sha256 = file_hash(manifest) if manifest.is_file() else ""
+    known = record(home, register, folder.name)
+    if known and known["status"] == "accepted":
+        if known["manifest_sha256"] != manifest_sha256:
+            raise DeliveryError(
+                f"{folder}: the manifest has changed since the delivery was accepted. Expected "
+                "deliveries to stay as they came. Restore it; a correction is a new delivery."
+            )
+        say(f"{_name(folder)}: landed before, nothing new")
+        return 0, None
+    try:
+        delivery = deliveries.read(folder)
+        with connect(settings) as con:
+            say(f"{_name(folder)}: reading {_n(len(delivery.files), 'file')}")
+            parsed = parse(con, home, delivery, settings.population)
+            checks = _check_landing(con, parsed)
+    except DeliveryError as error:
+        if not known:
+            refuse(home, register, folder, manifest_sha256, str(error))
+            ledger.record(home, "delivery refused", delivery=_name(folder), reason=str(error))
+        return 0, str(error)
+    accept(home, parsed, checks)
+    landed = sum(file.landed for file in parsed.files)
+    quarantined = sum(sum(file.quarantined.values()) for file in parsed.files)
+    findings = sum(sum(file.findings.values()) for file in parsed.files)
+    ledger.record(
+        home,
+        "delivery accepted",
+        delivery=_name(folder),
+        manifest_sha256=delivery.manifest_sha256,
+        rows=landed + quarantined,
+        landed=landed,
+        quarantined=quarantined,
+    )
+    failing = sum(check["status"] not in ("pass", "not_applicable") for check in checks)
+    say(
+        f"{_name(folder)}: {landed + quarantined:,} rows in = {landed:,} landed + "
+        f"{quarantined:,} quarantined; {findings:,} findings; "
+        f"{_n(len(checks), 'check')}, {failing} with something to look at"
+    )
+    return 1, None
+
+
+def _check_landing(con, parsed) -> list[dict]:
+    """Run the landing suites over a parsed delivery; a fatal failure refuses it."""
+    from etl import quality
+
+    results = []
+    for table in parsed.delivery.register.tables:
+        paths = parsed.landed_paths(table.name)
+        if not paths:
+            continue
+        files = ", ".join(f"'{path}'" for path in paths)
+        con.execute(
+            f'create or replace view "{table.name}" as select * from read_parquet([{files}])'
+        )
+        suite = f"landing.{table.register}.{table.name}"
+        checks = quality.structural_checks(table) + quality.written_checks(EXPECTATIONS, suite)
+        results += quality.run(
+            con,
+            table.name,
+            checks,
+            key_columns=("source_file", "source_row"),
+            sensitive_columns=tuple(column.name for column in table.number_columns),
+        )
+    gate = quality.gate(results)
+    if gate.state == "red":
+        raise DeliveryError(
+            f"{parsed.delivery.folder}: a fatal check failed: {'; '.join(gate.failures)}. "
+            "Expected none. Ask the keeper for a corrected delivery."
+        )
+    return [quality.as_row(result) for result in results]
+
+
+EXPECTATIONS = Path(__file__).resolve().parent.parent / "expectations"
+
+
+# ------------------------------------------------------------------ link
+
+
+def link(settings: Settings, say: Say) -> bool:
+    """Put persons in place of numbers, for every (table, period) that is not linked already."""
+    home = open_home(settings)
+    with one_writer(home):
+        entries = current(home)
+        key = pseudonym_key(settings)
+        code = evidence.code_hash(settings.project)
+        wanted = _link_key(settings, entries, key)
+        state = home.state / "link.json"
+        before = read_json(state) if state.exists() else {"slots": {}}
+        if before.get("key") == wanted:
+            say("linkage: nothing new")
+            return False
+        # Until the new state is written the lake may be half old, half new: `select` must not read.
+        replace_json(state, {"slots": before["slots"]})
+        with connect(settings) as con:
+            persons = [e.path(home) for e in entries if e.file.table == "cpr3_t_person"]
+            crosswalk, fingerprint = linkage.identify(con, persons, key)
+            _keep_identity(settings, home, crosswalk, key)
+            con.register("crosswalk_frame", crosswalk)
+            con.execute("create temp table crosswalk as select * from crosswalk_frame")
+            linkage.write_empty(con, home)
+            linkage.forget_other_periods(home, {entry.slot for entry in entries})
+            slots, flow = {}, []
+            for entry in entries:
+                slot = "/".join(entry.slot)
+                slot_key = digest([entry.file.content, entry.file.sha256, fingerprint, code])
+                done = before["slots"].get(slot)
+                place = Path(*entry.slot[:2], f"period={entry.slot[2]}", "part.parquet")
+                if not (done and done["key"] == slot_key and (home.linked / place).exists()):
+                    quarantined = entry.path(home, "quarantine")
+                    counts = linkage.link_file(
+                        con,
+                        registers.register(entry.register).table(entry.file.table),
+                        entry.path(home),
+                        quarantined if quarantined.exists() else None,
+                        home.linked / place,
+                        home.unlinked / place,
+                    )
+                    done = {"key": slot_key, "counts": counts}
+                slots[slot] = done
+                flow += _flow_rows(entry, done["counts"])
+        _hold_the_sums(flow)
+        _write_lake_facts(home, entries, flow)
+        replace_json(state, {"key": wanted, "slots": slots, "fingerprint": fingerprint})
+        linked = sum(row["rows"] for row in flow if row["stage"] == "linked")
+        unlinked = sum(row["rows"] for row in flow if row["stage"] == "unlinked")
+        ledger.record(home, "linked", key=wanted, linked=linked, unlinked=unlinked)
+        for name in registers.catalogue():
+            say(_linkage_line(name, flow))
+        return True
+
+
+def _link_key(settings: Settings, entries: list[Current], key: bytes) -> str:
+    return digest(
+        [
+            [[*e.slot, e.file.content, e.file.sha256] for e in entries],
+            newest_complete_to(Home(settings.home)),
+            key_id(key),
+            evidence.code_hash(settings.project),
+        ]
+    )
+
+
+def _keep_identity(settings: Settings, home: Home, crosswalk: pl.DataFrame, key: bytes) -> None:
+    """Write PNR → person_id, encrypted, beside its place, then put it there."""
+    from duckdb_extensions import import_extension
+
+    beside = home.restricted / ".identity.duckdb.new"
+    remove(beside)
+    remove(beside.with_name(beside.name + ".wal"))
+    import_extension("httpfs")  # its encryption is what DuckDB encrypts files with
+    with connect(settings) as con:
+        con.execute("load httpfs")
+        con.execute(f"attach '{beside}' as identity (encryption_key '{key.hex()}')")
+        con.register("crosswalk_frame", crosswalk)
+        con.execute("create table identity.number as select * from crosswalk_frame order by pnr")
+        con.execute("create table identity.key as select ? as key_id", [key_id(key)])
+        con.execute("detach identity")
+    beside.chmod(0o600)
+    beside.replace(home.identity)
+
+
+def _flow_rows(entry: Current, counts: dict[str, int]) -> list[dict]:
+    register, table, period = entry.slot
+    quarantined = entry.file.quarantined
+
+    def row(stage: str, reason: str, rows: int) -> dict:
+        return {
+            "register": register,
+            "table_name": table,
+            "period": period,
+            "stage": stage,
+            "reason": reason,
+            "rows": rows,
+        }
+
+    return [
+        row("received", "", entry.file.rows),
+        *(row("quarantined", reason, rows) for reason, rows in quarantined.items()),
+        row("landed", "", entry.file.landed),
+        row("linked", "", counts.get("", 0)),
+        *(row("unlinked", reason, rows) for reason, rows in counts.items() if reason),
+    ]
+
+
+def _hold_the_sums(flow: list[dict]) -> None:
+    """Rows in = landed + quarantined; landed = linked + unlinked; for every table and period."""
+    sums: dict[tuple, dict[str, int]] = {}
+    for row in flow:
+        slot = sums.setdefault((row["register"], row["table_name"], row["period"]), {})
+        slot[row["stage"]] = slot.get(row["stage"], 0) + row["rows"]
+    for slot, n in sums.items():
+        out = n["landed"] + n.get("quarantined", 0)
+        followed = n["linked"] + n.get("unlinked", 0)
+        if n["received"] != out or n["landed"] != followed:
+            raise KoblingError(
+                f"{'/'.join(slot)}: {n['received']} rows received, {out} landed or quarantined, "
+                f"{n['landed']} landed, {followed} linked or unlinked. Expected the sums to close. "
+                "Nothing has been released; report this with the ledger."
+            )
+
+
+def _write_lake_facts(home: Home, entries: list[Current], flow: list[dict]) -> None:
+    linkage.write_frame(
+        pl.DataFrame(
+            flow,
+            schema={
+                "register": pl.String,
+                "table_name": pl.String,
+                "period": pl.String,
+                "stage": pl.String,
+                "reason": pl.String,
+                "rows": pl.Int64,
+            },
+        ),
+        home.lake / "linkage_flow.parquet",
+    )
+    linkage.write_frame(
+        pl.DataFrame(
+            [
+                {
+                    "register": e.register,
+                    "table_name": e.file.table,
+                    "period": e.file.period,
+                    "delivered_on": e.delivered_on,
+                    "complete_to": e.complete_to,
+                    "rows": e.file.rows,
+                    "sha256": e.file.sha256,
+                    "path": f"{e.register}/{e.folder}/{e.file.path}",
+                    "format": e.file.format,
+                }
+                for e in entries
+            ],
+            schema_overrides={"complete_to": pl.String},
+        ).with_columns(pl.col("delivered_on", "complete_to").str.to_date()),
+        home.lake / "delivery.parquet",
+    )
+    linkage.write_frame(
+        pl.DataFrame(
+            [
+                {"register": name, "complete_to": complete_to, "delivered_on": delivered_on}
+                for name, (complete_to, delivered_on) in sorted(newest_complete_to(home).items())
+            ],
+            schema_overrides={"complete_to": pl.String},
+        ).with_columns(pl.col("delivered_on", "complete_to").str.to_date()),
+        home.lake / "register.parquet",
+    )
+
+
+def _linkage_line(register: str, flow: list[dict]) -> str:
+    n = {}
+    for row in flow:
+        if row["register"] == register:
+            n[row["stage"]] = n.get(row["stage"], 0) + row["rows"]
+    return (
+        f"{register}: {n.get('received', 0):,} received = {n.get('linked', 0):,} linked + "
+        f"{n.get('unlinked', 0):,} unlinked + {n.get('quarantined', 0):,} quarantined"
+    )
+
+
+# ------------------------------------------------------------------ select
+
+
+def select(settings: Settings, say: Say) -> bool:
+    """Build staging, cohorts and marts with dbt, beside the old warehouse, then replace it."""
+    home = open_home(settings)
+    with one_writer(home):
+        wanted = select_key(settings, home)
+        if _built_key(settings, home) == wanted:
+            say("selection: nothing new")
+            return False
+        beside = home.root / "warehouse.next.duckdb"
+        remove(beside)
+        remove(beside.with_name(beside.name + ".wal"))
+        definitions = [studies.read(settings.project, n) for n in studies.names(settings.project)]
+        with connect(settings, beside) as con:
+            studies.load(con, definitions)
+            con.execute("create table study.build as select ? as select_key", [wanted])
+        say(f"selecting {_n(len(definitions), 'study', 'studies')} with dbt")
+        _dbt_build(settings, home, beside, say)
+        with connect(settings, beside) as con:
+            con.execute("checkpoint")
+        beside.replace(home.warehouse)
+        remove(home.warehouse.with_name(home.warehouse.name + ".wal"))
+        ledger.record(home, "selected", key=wanted)
+        return True
+
+
+def select_key(settings: Settings, home: Home) -> str:
+    state = home.state / "link.json"
+    linked = read_json(state).get("key") if state.exists() else None
+    if not linked:
+        raise KoblingError(
+            f"{home.lake}: the linkage has not been completed. Expected a whole lake. "
+            "Run `kobling link` first."
+        )
+    definitions = {
+        name: studies.definition_hash(studies.read(settings.project, name))
+        for name in studies.names(settings.project)
+    }
+    return digest([linked, definitions, evidence.code_hash(settings.project)])
+
+
+def _built_key(settings: Settings, home: Home) -> str | None:
+    if not home.warehouse.exists():
+        return None
+    with connect(settings, home.warehouse, read_only=True) as con:
+        return con.execute("select select_key from study.build").fetchone()[0]
+
+
+def _dbt_build(settings: Settings, home: Home, warehouse: Path, say: Say) -> None:
+    os.environ |= {
+        "KOBLING_WAREHOUSE": str(warehouse),
+        "KOBLING_LAKE": str(home.lake),
+        "DO_NOT_TRACK": "1",
+    }
+    from dbt.cli.main import dbtRunner
+
+    project = settings.project / "dbt_project"
+    outcome = dbtRunner().invoke(
+        [
+            "build",
+            "--project-dir", str(project),
+            "--profiles-dir", str(project),
+            "--target-path", str(home.state / "dbt"),
+            "--log-path", str(home.logs / "dbt"),
+            "--quiet",
+        ]
+    )  # fmt: skip
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
+    if outcome.exception:
+        raise outcome.exception
+    results = outcome.result.results
+    bad = [r for r in results if str(r.status) in ("error", "fail", "runtime error")]
+    if bad:
+        raise KoblingError(
+            f"dbt: {_n(len(bad), 'node')} of {len(results)} failed: "
+            + "; ".join(f"{r.node.name} ({r.status})" for r in bad[:5])
+            + f". Expected none. See {home.logs / 'dbt' / 'dbt.log'}; the last warehouse stays."
+        )
+    say(f"dbt: {len(results)} models and tests, all green")
+
+
+# ------------------------------------------------------------------ check
+
+
+def check(settings: Settings, say: Say) -> None:
+    """Run the marts' suites, keep every result and failing row, and refuse when a fatal is red."""
+    from etl import quality
+
+    home = open_home(settings)
+    with one_writer(home):
+        refresh = _require_warehouse(settings, home)
+        with connect(settings, home.warehouse) as con:
+            if not _checked(con, refresh):
+                results = landing_results(home)
+                for suite in sorted((EXPECTATIONS / "marts").glob("*.json")):
+                    name = f"marts.{suite.stem}"
+                    results += quality.run(
+                        con,
+                        name,
+                        quality.written_checks(EXPECTATIONS, name),
+                        key_columns=quality.key_columns(con, name),
+                        sensitive_columns=(),
+                    )
+                quality.store(con, results, refresh)
+                say(quality.headline(results))
+            else:
+                say("checks: nothing new")
+            gate = quality.stored_gate(con, refresh)
+        ledger.record(home, "checked", refresh=refresh, gate=gate.state)
+        if gate.state == "red":
+            raise QualityError(
+                f"quality: a fatal check failed: {'; '.join(gate.failures)}. Expected none. "
+                "No estimate is made and the last release stays live; look at the failing rows in "
+                "quality.failure."
+            )
+
+
+def landing_results(home: Home) -> list:
+    """What the landing suites said about the deliveries that count now."""
+    from etl import quality
+
+    counting = {(entry.register, entry.folder) for entry in current(home)}
+    return [
+        quality.from_row(row)
+        for register, folder in sorted(counting)
+        for row in record(home, register, folder)["checks"]
+    ]
+
+
+def _require_warehouse(settings: Settings, home: Home) -> str:
+    built = _built_key(settings, home)
+    if built is None:
+        raise KoblingError(
+            f"{home.warehouse}: not there. Expected a selected warehouse. Run `kobling select`."
+        )
+    return built
+
+
+def _checked(con, refresh: str) -> bool:
+    known = con.execute(
+        "select count(*) from duckdb_tables() where schema_name = 'quality' "
+        "and table_name = 'result'"
+    ).fetchone()[0]
+    return bool(known) and bool(
+        con.execute(
+            "select count(*) from quality.result where refresh_id = ?", [refresh]
+        ).fetchone()[0]
+    )
+
+
+# ------------------------------------------------------------------ estimate
+
+
+def estimate(settings: Settings, study: str, say: Say) -> None:
+    """Estimate a study's risks from the marts into `analysis`; refused while a fatal is red."""
+    from etl import estimate as estimation
+
+    definition = studies.read(settings.project, study)
+    home = open_home(settings)
+    with one_writer(home):
+        keys = evidence_keys(settings, home, study)
+        wanted = evidence.release_id(keys)
+        with connect(settings, home.warehouse) as con:
+            if _estimated(con, study) == wanted:
+                say(f"{study}: estimated before, nothing new")
+                return
+            estimates = estimation.compute(con, plan_of(definition))
+            estimates.write(con)
+            con.execute("create table if not exists analysis.build (study_id text, key text)")
+            con.execute("delete from analysis.build where study_id = ?", [study])
+            con.execute("insert into analysis.build values (?, ?)", [study, wanted])
+        document = estimates.document() | {"evidence": keys}
+        replace_json(home.state / f"estimates-{study}.json", document)
+        ledger.record(home, "estimated", study=study, key=wanted)
+        say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
+
+
+def plan_of(definition):
+    """What the estimation and the report need to know of a study."""
+    from etl.estimate import FactorPlan, OutcomePlan, Plan
+
+    return Plan(
+        study_id=definition.study_id,
+        horizons_days=definition.horizons_days,
+        outcomes=tuple(
+            OutcomePlan(name=o.name, label=o.label, threshold=o.threshold)
+            for o in definition.outcomes
+        ),
+        factors=tuple(
+            FactorPlan(
+                name=f.name,
+                label=f.label,
+                levels=f.levels,
+                reference=f.reference,
+                is_rule_factor=f.is_rule_factor,
+            )
+            for f in definition.factors
+        ),
+    )
+
+
+def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
+    """data + definition + code + gate: what an estimate of the study would be made from now.
+
+    Raises QualityError where the gate is red or has not been passed: no estimate without it.
+    """
+    from etl import quality
+
+    refresh = _require_warehouse(settings, home)
+    if refresh != select_key(settings, home):
+        raise KoblingError(
+            f"{home.warehouse}: made from older deliveries, definitions or code. Expected the "
+            "present ones. Run `kobling select` and `kobling check` first."
+        )
+    with connect(settings, home.warehouse, read_only=True) as con:
+        if not _checked(con, refresh):
+            raise QualityError(
+                "quality: the marts have not been checked. Expected a passed gate. "
+                "Run `kobling check` first."
+            )
+        gate = quality.stored_gate(con, refresh)
+    if gate.state == "red":
+        raise QualityError(
+            f"quality: a fatal check is red: {'; '.join(gate.failures)}. Expected none. "
+            "The estimate is refused and the last release stays live."
+        )
+    slots = [[*entry.slot, entry.file.sha256] for entry in current(home)]
+    return {
+        "data": evidence.data_hash(
+            slots, newest_complete_to(home), key_id(pseudonym_key(settings))
+        ),
+        "definition": studies.definition_hash(studies.read(settings.project, study)),
+        "code": evidence.code_hash(settings.project),
+        "gate": gate.state,
+    }
+
+
+def _estimated(con, study: str) -> str | None:
+    known = con.execute(
+        "select count(*) from duckdb_tables() where schema_name = 'analysis' "
+        "and table_name = 'build'"
+    ).fetchone()[0]
+    row = (
+        known
+        and con.execute("select key from analysis.build where study_id = ?", [study]).fetchone()
+    )
+    return row[0] if row else None
+
+
+# ------------------------------------------------------------------ release
+
+
+def release(settings: Settings, study: str, say: Say) -> Path:
+    """Publish marts, estimates, figures, pages and evidence; `current` moves at the end."""
+    definition = studies.read(settings.project, study)
+    home = open_home(settings)
+    with one_writer(home):
+        keys = evidence_keys(settings, home, study)
+        wanted = evidence.release_id(keys)
+        live = releases.current(home, study)
+        if live and live.name == wanted:
+            say(f"{study}: release {wanted} is live already, nothing new")
+            return live
+        with connect(settings, home.warehouse, read_only=True) as con:
+            if _estimated(con, study) != wanted:
+                raise ReleaseError(
+                    f"{study}: no estimates for release {wanted}. Expected them to be made from "
+                    f"the present marts. Run `kobling estimate {study}` first."
+                )
+            place = releases.publish(
+                home,
+                study,
+                wanted,
+                lambda folder: _fill_release(settings, home, con, definition, keys, folder),
+            )
+        ledger.record(home, "released", study=study, release=wanted, keys=keys)
+        say(f"{study}: release {wanted} is live")
+        return place
+
+
+def _fill_release(settings: Settings, home: Home, con, definition, keys, folder: Path) -> None:
+    """Everything a release holds; the page and the evidence last, since they name the rest."""
+    from etl import quality, report
+
+    study, plan = definition.study_id, plan_of(definition)
+    document = read_json(home.state / f"estimates-{study}.json")
+    releases.export_tables(con, study, folder)
+    replace_json(folder / "estimates.json", document)
+    attrition = _rows(con, "marts.attrition", study, "step")
+    flow = con.execute("select * from marts.linkage_flow order by all").pl().to_dicts()
+    report.forest_plot(document, plan, folder / "forest_plot.svg", folder / "forest_plot.png")
+    report.cohort_flow(
+        attrition, folder / "cohort_flow.svg", folder / "cohort_flow.png", definition.title
+    )
+    report.cumulative_incidence(
+        _rows(con, "analysis.curve", study, "all"),
+        plan,
+        folder / "cumulative_incidence.svg",
+        folder / "cumulative_incidence.png",
+    )
+    quality.data_docs(landing_results(home) + quality.stored_results(con), folder / "data_docs")
+    facts = {
+        "study": study,
+        "release_id": evidence.release_id(keys),
+        "keys": keys,
+        "deliveries": pl.read_parquet(home.lake / "delivery.parquet")
+        .with_columns(pl.col("delivered_on", "complete_to").cast(pl.String))
+        .to_dicts(),
+        "contracts": {name: r.version for name, r in registers.catalogue().items()},
+        "environment_lock_sha256": file_hash(settings.project / "requirements.lock"),
+    }
+    page = report.index_page(
+        document=document,
+        plan=plan,
+        attrition=attrition,
+        linkage_flow=flow,
+        checks=con.execute("select * from quality.result order by all").pl().to_dicts(),
+        evidence=facts,
+        files=releases.listing(folder),
+        title=definition.title,
+        question=definition.question,
+    )
+    (folder / releases.PAGE).write_text(page, encoding="utf-8")
+    releases.write_evidence(folder, facts)
+
+
+def _rows(con, table: str, study: str, order: str) -> list[dict]:
+    return (
+        con.execute(f"select * from {table} where study_id = ? order by {order}", [study])
+        .pl()
+        .to_dicts()
+    )
+
+
+def nothing_new(settings: Settings) -> str | None:
+    """A sentence when every delivery is landed, linked and released as things stand; else None."""
+    home = Home(settings.home)
+    if not home.warehouse.exists():
+        return None
+    for name in registers.catalogue():
+        for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+            known = record(home, name, folder.name)
+            manifest = folder / deliveries.MANIFEST
+            if not known or not manifest.is_file() or known["status"] != "accepted":
+                return None
+            if known["manifest_sha256"] != file_hash(manifest):
+                return None
+    live = {}
+    try:
+        key = pseudonym_key(settings)
+        state = read_json(home.state / "link.json")
+        if state.get("key") != _link_key(settings, current(home), key):
+            return None
+        for study in studies.names(settings.project):
+            wanted = evidence.release_id(evidence_keys(settings, home, study))
+            place = releases.current(home, study)
+            if place is None or place.name != wanted:
+                return None
+            live[study] = wanted
+    except KoblingError:
+        return None
+    delivered = sum(
+        len(deliveries.of_register(home.deliveries, registers.register(name)))
+        for name in registers.catalogue()
+    )
+    shown = ", ".join(f"{study} {release_id}" for study, release_id in live.items())
+    return (
+        f"Nothing new: {_n(delivered, 'delivery', 'deliveries')} landed, linked and released "
+        f"({shown})."
+    )
+
+
+def summary(settings: Settings, study: str) -> str:
+    """The live release in words: risk tables, one line of cohort flow, the path of its page."""
+    from etl import estimate as estimation
+    from etl import report
+
+    studies.read(settings.project, study)
+    live = releases.current(Home(settings.home), study)
+    if live is None:
+        raise ReleaseError(
+            f"{study}: no release yet. Expected one under {Home(settings.home).releases}. "
+            "Run `kobling run` first."
+        )
+    document = read_json(live / "estimates.json")
+    attrition = pl.read_parquet(live / "parquet" / "attrition.parquet").sort("step").to_dicts()
+    return "\n".join(
+        [
+            estimation.render_tables(document),
+            "",
+            report.flow_line(attrition),
+            f"Release: {live / releases.PAGE}",
+        ]
+    )
+
+
+def study_names(settings: Settings) -> list[str]:
+    """Every study folder of the checkout."""
+    return studies.names(settings.project)
+
+
+# ------------------------------------------------------------------ the road as a whole
+
+
+def run(settings: Settings, inbox: Path | None, say: Say, say_step: Say) -> None:
+    """All steps in order, in one process."""
+    if inbox:
+        say_step("receive")
+        receive(settings, inbox, None, say)
+    if already := nothing_new(settings):
+        say(already)
+        return
+    say_step("land")
+    land(settings, None, say)
+    say_step("link")
+    link(settings, say)
+    say_step("select")
+    select(settings, say)
+    say_step("check")
+    check(settings, say)
+    for study in studies.names(settings.project):
+        say_step(f"estimate {study}")
+        estimate(settings, study, say)
+        say_step(f"release {study}")
+        release(settings, study, say)
+
+
+def _name(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def _n(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

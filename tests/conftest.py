@@ -1,0 +1,81 @@
+"""Deliveries small enough to read, written by hand for the tests."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from etl.settings import CHECKOUT, Settings
+
+KEY = "k" * 40
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A mock home of its own for one test."""
+    return Settings(
+        home=tmp_path / "home",
+        population="mock",
+        project=CHECKOUT,
+        memory_limit="1GB",
+        threads=2,
+        key_file=None,
+        key_text=KEY,
+    )
+
+
+def write_delivery(
+    root: Path,
+    register: str,
+    files: dict[str, str | bytes],
+    *,
+    day: str = "2024-06-01",
+    complete_to: str | None = "2023-06-30",
+    coverage: str = "stock",
+    encoding: str = "windows-1252",
+    changes: dict[str, object] | None = None,
+) -> Path:
+    """Write a delivery with a true manifest; `changes` then overwrite fields of the manifest.
+
+    `files` maps a path to its text. Table and period come from the path: the table, then a year.
+    """
+    folder = root / register / day
+    folder.mkdir(parents=True)
+    listed = []
+    for path, text in files.items():
+        content = text if isinstance(text, bytes) else text.encode(encoding)
+        (folder / path).write_bytes(content)
+        stem, _, ending = path.partition(".")
+        year = stem[-4:] if stem[-4:].isdigit() else None
+        listed.append(
+            {
+                "path": path,
+                "table": stem.removesuffix(year or ""),
+                "period": year,
+                "format": ending,
+                "rows": max(content.count(b"\n") - 1, 0),
+                "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+        )
+    manifest = {
+        "register": register,
+        "delivered_on": day,
+        "complete_to": complete_to,
+        "coverage": coverage,
+        "files": listed,
+    } | (changes or {})
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+PERSON_HEADER = (
+    "v_pnr;v_pnr_gaeld;c_kon;c_status;d_foddato;d_status_hen_start;v_mor_pnr;v_far_pnr\n"
+)
+PATO_HEADER = (
+    "k_inst;k_rekvnr;k_matnr;k_sekvensnr;cpr;d_rekvdato;d_modtdato;d_svardato;c_mattype;"
+    "c_snomedkode\n"
+)
+# Made-up numbers: day + 60.
+ANNA, BENT, CARL = "6102501234", "6203611235", "6304721237"

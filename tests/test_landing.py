@@ -1,0 +1,260 @@
+"""Every record ends in one of two places, and a delivery lands whole or not at all."""
+
+import duckdb
+import pytest
+
+from etl import deliveries, landing
+from etl.errors import DeliveryError
+from etl.home import Home, connect, open_home
+from tests.conftest import ANNA, BENT, PATO_HEADER, PERSON_HEADER, write_delivery
+
+
+def land(settings, folder, population="mock"):
+    home = open_home(settings)
+    with connect(settings) as con:
+        parsed = landing.parse(con, home, deliveries.read(folder), population)
+    landing.accept(home, parsed, [])
+    return home, parsed.files
+
+
+def rows(home: Home, store: str, columns: str = "*") -> list[tuple]:
+    place = home.restricted / store
+    return duckdb.sql(
+        f"select {columns} from read_parquet('{place}/*/*/*/*.parquet', hive_partitioning = false)"
+        " order by source_row"
+    ).fetchall()
+
+
+def pato(number=ANNA, requisition="R1", day="1994-03-01", code="T02120", kind="11") -> str:
+    return f"1234567;{requisition};1;1;{number};{day};{day};{day};{kind};{code}\n"
+
+
+def refused(settings, folder, population="mock") -> str:
+    with pytest.raises(DeliveryError) as error:
+        land(settings, folder, population)
+    assert ANNA not in str(error.value)
+    assert not list((settings.home / "restricted" / "landing").rglob("*.parquet"))
+    return str(error.value)
+
+
+def test_rows_land_typed_with_the_record_they_came_from(settings, tmp_path):
+    folder = write_delivery(tmp_path, "patobank", {"pato1994.csv": PATO_HEADER + pato()})
+    home, files = land(settings, folder)
+    found = rows(home, "landing", "cpr, d_rekvdato::varchar, c_mattype, c_snomedkode, source_row")
+    assert found == [(ANNA, "1994-03-01", 11, "T02120", 1)]
+    assert (files[0].rows, files[0].landed, files[0].quarantined) == (1, 1, {})
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("610250123", "wrong_length"),
+        ("610250-1234", "wrong_length"),
+        ("0000000000", "unknown_number"),
+        ("610250123X", "forbidden_character"),
+        ("9102501234", "impossible_date"),
+        ("", "blank"),
+        ("#N/A", "blank"),
+    ],
+)
+def test_a_malformed_number_goes_to_quarantine_as_given(settings, tmp_path, number, reason):
+    text = PATO_HEADER + pato() + pato(number, "R2")
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].quarantined == {reason: 1}
+    assert files[0].rows == files[0].landed + 1
+    (kept,) = rows(home, "quarantine", "source_row, reason, as_given")
+    assert kept[:2] == (2, reason)
+    assert "R2" in kept[2]
+
+
+def test_an_exact_copy_of_a_row_is_quarantined_and_the_first_kept(settings, tmp_path):
+    text = PATO_HEADER + pato() + pato(requisition="R2") + pato()
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].quarantined == {"duplicate": 1}
+    assert rows(home, "quarantine", "source_row") == [(3,)]
+
+
+def test_an_unreadable_value_quarantines_where_required_and_is_a_finding_elsewhere(
+    settings, tmp_path
+):
+    good = "".join(pato(requisition=f"G{i}") for i in range(40))
+    text = PATO_HEADER + good + pato(day="1994-02-31", requisition="R2")
+    text += f"1;R3;1;1;{ANNA};1994-03-01;soon;1994-03-09;11;T02120\n"
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].quarantined == {"unreadable_d_rekvdato": 1}
+    assert files[0].findings == {"unreadable_d_modtdato": 1}
+    assert rows(home, "findings", "source_row, finding") == [(42, "unreadable_d_modtdato")]
+
+
+def test_a_required_column_that_is_unreadable_too_often_is_retyped(settings, tmp_path):
+    text = PATO_HEADER + pato() + pato(day="01MAR1994", requisition="R2")
+    message = refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert "d_rekvdato" in message
+    assert "retyped" in message
+
+
+@pytest.mark.parametrize("missing", ["", "#N/A", "NULL", "Ukendt", "Uoplyst", "  "])
+def test_every_spelling_of_missing_is_missing(settings, tmp_path, missing):
+    text = PATO_HEADER + pato(kind=missing)
+    home, _ = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert rows(home, "landing", "c_mattype") == [(None,)]
+
+
+def test_codes_are_trimmed_and_windows_1252_survives(settings, tmp_path):
+    text = PATO_HEADER + pato(code=" T02120 ") + pato(requisition="R–’", code="ÆF0000")
+    home, _ = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert rows(home, "landing", "k_rekvnr, c_snomedkode") == [("R1", "T02120"), ("R–’", "ÆF0000")]
+
+
+def test_a_line_with_too_few_fields_is_kept_apart_and_does_not_shift_the_others(settings, tmp_path):
+    text = PATO_HEADER + pato() + "1234567;R2;1\n" + pato(requisition="R3")
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].quarantined == {"malformed_line": 1}
+    assert rows(home, "landing", "k_rekvnr, source_row") == [("R1", 1), ("R3", 3)]
+    assert rows(home, "quarantine", "source_row") == [(2,)]
+
+
+def test_a_row_of_another_year_is_a_finding(settings, tmp_path):
+    text = PATO_HEADER + pato(day="1995-01-01")
+    _, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].findings == {"outside_period": 1}
+
+
+def test_an_extra_column_is_a_finding_and_not_data(settings, tmp_path):
+    text = (PATO_HEADER + pato()).replace("\n", ";more\n")
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].findings == {"extra_column_more": 1}
+    assert "more" not in duckdb.sql(f"from '{home.landing}/patobank/pato/*/*.parquet'").columns
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.replace("d_rekvdato", "rekvdato"), "d_rekvdato is missing; found rekv"),
+        (lambda text: text.replace("d_modtdato", "CPR"), "cpr stands twice"),
+        (lambda text: text.replace(";", ","), "one single column"),
+        (lambda text: "", "empty"),
+    ],
+)
+def test_a_file_in_another_shape_is_refused(settings, tmp_path, change, said):
+    text = change(PATO_HEADER + pato())
+    assert said in refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+
+
+def test_column_names_match_whatever_their_case(settings, tmp_path):
+    text = PATO_HEADER.upper() + pato()
+    home, _ = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert rows(home, "landing", "cpr") == [(ANNA,)]
+
+
+def test_a_row_count_that_disagrees_refuses_the_delivery(settings, tmp_path):
+    folder = write_delivery(tmp_path, "patobank", {"pato1994.csv": PATO_HEADER + pato()})
+    manifest = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(manifest.replace('"rows": 1', '"rows": 2'))
+    assert "found 1 rows, expected 2" in refused(settings, folder)
+
+
+def test_bytes_that_are_no_windows_1252_are_refused(settings, tmp_path):
+    content = (PATO_HEADER + pato()).encode("windows-1252") + b"\x81\n"
+    message = refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": content}))
+    assert "windows-1252" in message
+
+
+def test_a_nul_byte_is_refused(settings, tmp_path):
+    content = (PATO_HEADER + pato()).encode() + b"\0\n"
+    assert "NUL" in refused(
+        settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": content})
+    )
+
+
+def test_a_mock_home_refuses_what_may_be_a_real_person(settings, tmp_path):
+    text = PATO_HEADER + pato("0102501234")
+    message = refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert "real persons" in message
+    assert "0102501234" not in message
+
+
+def test_a_production_home_quarantines_what_belongs_to_nobody(settings, tmp_path):
+    text = PATO_HEADER + pato() + pato("0102501234", "R2")
+    folder = write_delivery(tmp_path, "patobank", {"pato1994.csv": text})
+    _, files = land(settings, folder, "production")
+    assert (files[0].landed, files[0].quarantined) == (1, {"replacement_number": 1})
+
+
+def parquet(tmp_path, cpr="varchar") -> bytes:
+    place = tmp_path / "x.parquet"
+    duckdb.sql(
+        f"""
+        copy (
+            select '1' as K_INST, 'R1' as k_rekvnr, 1 as k_matnr, 1 as k_sekvensnr,
+                '{ANNA}'::{cpr} as cpr, date '1994-03-01' as d_rekvdato,
+                timestamp '1994-03-02 10:00:00' as d_modtdato, null::date as d_svardato,
+                11 as c_mattype, 'M88903' as c_snomedkode
+        ) to '{place}' (format parquet)
+        """
+    )
+    return place.read_bytes()
+
+
+def test_parquet_lands_like_csv(settings, tmp_path):
+    folder = write_delivery(tmp_path, "patobank", {"pato1994.parquet": parquet(tmp_path)})
+    fix_rows(folder)
+    home, _ = land(settings, folder)
+    found = rows(home, "landing", "k_inst, cpr, d_modtdato::varchar, c_mattype, source_row")
+    assert found == [("1", ANNA, "1994-03-02", 11, 1)]
+
+
+def test_a_number_that_arrives_as_a_number_is_refused(settings, tmp_path):
+    folder = write_delivery(tmp_path, "patobank", {"pato1994.parquet": parquet(tmp_path, "bigint")})
+    fix_rows(folder)
+    assert "column cpr is BIGINT. Expected text" in refused(settings, folder)
+
+
+def test_a_parquet_file_cut_in_half_is_refused(settings, tmp_path):
+    content = parquet(tmp_path)
+    folder = write_delivery(
+        tmp_path, "patobank", {"pato1994.parquet": content[: len(content) // 2]}
+    )
+    assert "not a whole Parquet file" in refused(settings, folder)
+
+
+def fix_rows(folder) -> None:
+    import json
+
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][0]["rows"] = 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_the_newest_delivery_wins_whatever_the_order_of_arrival(settings, tmp_path):
+    new = write_delivery(tmp_path, "patobank", {"pato1994.csv": PATO_HEADER + pato()})
+    text = PATO_HEADER + pato() + pato(requisition="R2")
+    old = write_delivery(tmp_path, "patobank", {"pato1994.csv": text}, day="2023-06-01")
+    land(settings, new)
+    home, _ = land(settings, old)
+    assert [(e.file.period, e.folder) for e in landing.current(home)] == [("1994", "2024-06-01")]
+
+
+def test_a_stock_replaces_its_table_and_a_period_only_its_period(settings, tmp_path):
+    two = {
+        "pato1994.csv": PATO_HEADER + pato(),
+        "pato1995.csv": PATO_HEADER + pato(day="1995-03-01"),
+    }
+    land(settings, write_delivery(tmp_path, "patobank", two, day="2022-06-01"))
+    one = {"pato1995.csv": PATO_HEADER + pato(day="1995-03-02")}
+    home, _ = land(
+        settings, write_delivery(tmp_path, "patobank", one, day="2023-06-01", coverage="correction")
+    )
+    assert [(e.file.period, e.folder) for e in landing.current(home)] == [
+        ("1994", "2022-06-01"),
+        ("1995", "2023-06-01"),
+    ]
+    land(settings, write_delivery(tmp_path, "patobank", one, day="2024-06-01"))
+    assert [(e.file.period, e.folder) for e in landing.current(home)] == [("1995", "2024-06-01")]
+
+
+def test_an_unreadable_relative_is_a_finding_and_goes_no_further(settings, tmp_path):
+    text = PERSON_HEADER + f"{ANNA};{ANNA};K;01;1950-02-01;;123;{BENT}\n"
+    home, files = land(settings, write_delivery(tmp_path, "cpr", {"cpr3_t_person.csv": text}))
+    assert files[0].findings == {"malformed_v_mor_pnr": 1}
+    assert rows(home, "landing", "v_mor_pnr, v_far_pnr") == [(None, BENT)]
