@@ -1,0 +1,31 @@
+-- One row per address in Denmark or Greenland that a person has had. Renames and casts only.
+with
+
+source as (
+
+    select * from {{ source('cpr', 'cpr3_t_adresse_hist') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- who
+        person_id,
+
+        ---------- what
+        c_kom as municipality_code,
+        c_annkor as correction_code,
+
+        ---------- when
+        d_tilflyt_dato as moved_in_date,
+        d_fraflyt_dato as moved_out_date,
+
+        ---------- where it came from
+        source_row
+
+    from source
+
+)
+
+select * from renamed

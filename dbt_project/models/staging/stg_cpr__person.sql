@@ -1,0 +1,34 @@
+-- One row per personal number ever issued that leads to a person. Renames and casts only.
+with
+
+source as (
+
+    select * from {{ source('cpr', 'cpr3_t_person') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- who and which
+        person_id,
+        is_number_in_force,
+        v_mor_pnr_person_id as mother_person_id,
+        v_far_pnr_person_id as father_person_id,
+
+        ---------- what
+        case c_kon when 'M' then 'male' when 'K' then 'female' end as sex,
+        c_status as status_code,
+
+        ---------- when
+        d_foddato as birth_date,
+        d_status_hen_start as status_date,
+
+        ---------- where it came from
+        source_row
+
+    from source
+
+)
+
+select * from renamed
