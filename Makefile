@@ -32,7 +32,7 @@ sources: $(SETUP) ## Write the dbt sources from the contracts
 	@$(BIN)/python -m etl.registers.dbt_sources
 
 lock: $(SETUP)    ## Resolve the dependencies anew
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra deployment --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 
 clean:            ## Remove the environment; the home stays

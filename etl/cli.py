@@ -8,7 +8,10 @@ from pathlib import Path
 import click
 
 from etl.errors import KoblingError, SettingsError
+from etl.home import Home, open_home
 from etl.settings import Settings
+
+MOCK_PERSONS, MOCK_SEED = 50_000, 1
 
 
 class InStoryOrder(click.Group):
@@ -54,16 +57,25 @@ def main() -> None:
     "--answers", type=click.Path(path_type=Path), required=True,
     help="Where the answer sheet goes; never inside the inbox.",
 )  # fmt: skip
-@click.option("--persons", type=click.IntRange(1), default=50_000, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--persons", type=click.IntRange(1), default=MOCK_PERSONS, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=MOCK_SEED, show_default=True)
 def mock(out: Path, answers: Path, persons: int, seed: int) -> None:
-    """Write mock registers as their keepers would deliver them, with an answer sheet.
+    """Write mock registers with an answer sheet.
+
+    The deliveries are what four keepers would hand over; nobody in them exists.
 
     \b
     Example:
         kobling mock --out inbox --answers answers --persons 5000
     """
     write_mock(out, answers, persons, seed)
+
+
+def mock_inbox(settings: Settings) -> None:
+    """Fill the inbox of a new home with mock registers."""
+    home = open_home(settings)
+    say_step("mock")
+    write_mock(home.inbox, home.answers, MOCK_PERSONS, MOCK_SEED)
 
 
 def write_mock(out: Path, answers: Path, persons: int, seed: int) -> None:
@@ -74,7 +86,7 @@ def write_mock(out: Path, answers: Path, persons: int, seed: int) -> None:
             f"{answers}: the answers lie inside the inbox {out}. Expected them outside, or they "
             "would be received. Choose another folder."
         )
-    click.echo(registers_of_nobody.write(out, answers, persons, seed, progress=say))
+    say(registers_of_nobody.write(out, answers, persons, seed, progress=say))
 
 
 @main.command()
@@ -83,9 +95,10 @@ def write_mock(out: Path, answers: Path, persons: int, seed: int) -> None:
     "--complete-to", help="Day up to which the registers without a manifest are complete."
 )
 def receive(inbox: Path | None, complete_to: str | None) -> None:
-    """Copy deliveries from INBOX (<register>/<date>/ folders), checksums verified.
+    """Copy deliveries into the store, checksums verified.
 
-    INBOX is $KOBLING_HOME/inbox where it is not given. The same delivery twice is received once.
+    INBOX holds <register>/<date>/ folders; it is $KOBLING_HOME/restricted/inbox where it is not
+    given. The same delivery twice is received once.
 
     \b
     Example:
@@ -94,13 +107,15 @@ def receive(inbox: Path | None, complete_to: str | None) -> None:
     from etl import steps
 
     settings = Settings.from_environment()
-    steps.receive(settings, inbox or settings.home / "inbox", complete_to, say)
+    steps.receive(settings, inbox or Home(settings.home).inbox, complete_to, say)
 
 
 @main.command()
 @click.option("--register", help="Only this register.")
 def land(register: str | None) -> None:
-    """Read deliveries by their contracts: typed Parquet, or quarantine with a reason.
+    """Read deliveries by contract: typed, or in quarantine.
+
+    Every record lands or is quarantined with a reason; a delivery is accepted or refused whole.
 
     \b
     Example:
@@ -113,7 +128,9 @@ def land(register: str | None) -> None:
 
 @main.command()
 def link() -> None:
-    """Put persons in place of personal numbers; no number goes further than this.
+    """Put persons in place of personal numbers.
+
+    Follows replaced numbers to the one in force. No number goes further than this.
 
     \b
     Example:
@@ -139,7 +156,9 @@ def select() -> None:
 
 @main.command()
 def check() -> None:
-    """Run the expectations on the marts; a fatal one that is red stops what follows.
+    """Run the expectations on the marts.
+
+    A fatal one that is red stops what follows; the last release stays live.
 
     \b
     Example:
@@ -153,7 +172,9 @@ def check() -> None:
 @main.command()
 @click.argument("study")
 def estimate(study: str) -> None:
-    """Estimate the risks of STUDY, a folder in dbt_project/studies.
+    """Estimate the risks of STUDY from the marts.
+
+    STUDY is a folder in dbt_project/studies.
 
     \b
     Example:
@@ -167,7 +188,9 @@ def estimate(study: str) -> None:
 @main.command()
 @click.argument("study")
 def release(study: str) -> None:
-    """Publish STUDY: marts, estimates, figures, pages and evidence in one immutable folder.
+    """Publish STUDY as one immutable folder.
+
+    Marts, estimates, figures, pages and evidence; `current` moves to it in one step.
 
     \b
     Example:
@@ -190,16 +213,15 @@ def run(inbox: Path | None) -> None:
     from etl import steps
 
     settings = Settings.from_environment()
-    own = settings.home / "inbox"
-    if inbox is None and not own.exists() and not (settings.home / "deliveries").exists():
+    home = Home(settings.home)
+    if inbox is None and not home.inbox.exists() and not home.deliveries.exists():
         if settings.population != "mock":
             raise SettingsError(
-                f"{own}: no inbox and no deliveries. Expected one of them in a production home. "
-                "Name the inbox: kobling run INBOX"
+                f"{home.inbox}: no inbox and no deliveries. Expected one of them in a production "
+                "home. Name the inbox: kobling run INBOX"
             )
-        say_step("mock")
-        write_mock(own, settings.home / "answers", 50_000, 1)
-    steps.run(settings, inbox or (own if own.exists() else None), say, say_step)
+        mock_inbox(settings)
+    steps.run(settings, inbox or (home.inbox if home.inbox.exists() else None), say, say_step)
     for study in steps.study_names(settings):
         click.echo()
         click.echo(steps.summary(settings, study))
@@ -208,7 +230,9 @@ def run(inbox: Path | None) -> None:
 @main.command()
 @click.argument("study")
 def show(study: str) -> None:
-    """Print the live release of STUDY: risk tables, cohort flow, and where its pages lie.
+    """Print the live release of STUDY.
+
+    Risk tables, one line of cohort flow, and where its pages lie.
 
     \b
     Example:
@@ -221,7 +245,7 @@ def show(study: str) -> None:
 
 @main.command()
 def status() -> None:
-    """Tell whether anything is new since the live releases were made.
+    """Tell whether anything is new since the last release.
 
     \b
     Example:

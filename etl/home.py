@@ -38,6 +38,16 @@ class Home:
         return self.root / "restricted"
 
     @property
+    def inbox(self) -> Path:
+        """Where keepers put deliveries; restricted, since it is full of personal numbers."""
+        return self.restricted / "inbox"
+
+    @property
+    def answers(self) -> Path:
+        """The answer sheet of mock registers: no part of the chain reads it."""
+        return self.restricted / "answers"
+
+    @property
     def landing(self) -> Path:
         return self.restricted / "landing"
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from etl.settings import CHECKOUT, Settings
+from tests import story
 
 KEY = "k" * 40
 
@@ -79,3 +81,21 @@ PATO_HEADER = (
 )
 # Made-up numbers: day + 60.
 ANNA, BENT, CARL = "6102501234", "6203611235", "6304721237"
+
+
+# -------------------------------------------------------------------- whole runs, once a session
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """The default mock through the DAGs, as `make demo`."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    ended = story.command(home, "etl.demo")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return home, ended
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A small mock by `kobling run`."""
+    return story.run_small(tmp_path_factory.mktemp("small") / "home", TZ="Europe/Copenhagen")

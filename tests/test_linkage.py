@@ -78,9 +78,7 @@ numbers = st.sampled_from("ABCDEFGHIJ")
 @given(st.dictionaries(numbers, numbers))
 def test_two_people_never_merge_and_one_never_becomes_two(pointers):
     """Against a second opinion: walk by hand, and nothing else."""
-    rows = [
-        NumberRow(n, to, "01" if to == n else "60", None) for n, to in sorted(pointers.items())
-    ]
+    rows = [NumberRow(n, to, "01" if to == n else "60", None) for n, to in sorted(pointers.items())]
     resolved = resolve(rows)
     for number in pointers:
         walked = number

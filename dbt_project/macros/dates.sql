@@ -1,4 +1,4 @@
-{#- Whole days from one date to a later one. -#}
+{#- Whole days from one date to another; negative where the second is earlier. -#}
 {% macro days_between(earlier, later) -%}
     {{ return(adapter.dispatch('days_between')(earlier, later)) }}
 {%- endmacro %}
@@ -11,7 +11,10 @@
     date_diff('day', {{ earlier }}, {{ later }})
 {%- endmacro %}
 
-{#- Birthdays had by a day: age in whole years. -#}
+{#-
+    Birthdays had by a day: age in whole years. Who was born on 29 February has the birthday on
+    1 March in a year without that day.
+-#}
 {% macro age_in_years(born, day) -%}
     (
         year({{ day }}) - year({{ born }})
@@ -23,6 +26,12 @@
             else 0
         end
     )
+{%- endmacro %}
+
+{#- Whether a code list's entry holds on a day; both ends included, an empty end is open. -#}
+{% macro is_valid_on(entry, day) -%}
+    coalesce({{ entry }}.valid_from <= {{ day }}, true)
+    and coalesce({{ entry }}.valid_to >= {{ day }}, true)
 {%- endmacro %}
 
 {#- A date no register reaches, so that `least` may meet a missing date. -#}

@@ -1,91 +1,93 @@
 {#-
-    One round of the lesion rule over mentions that no earlier lesion has taken.
+    One round of the lesion rule over mentions (requisition and place) that no earlier
+    lesion has taken.
 
-    In each study and person the earliest remaining mention opens a lesion. Its window is fixed: the
-    opening day and the days up to lesion_days after it, not rolling. The place is the opener's; an
-    unspecific opener takes the first specific code in the window, and a place without a side takes
-    the first side stated there. Mentions in the window at that place belong to the lesion.
+    In each study and person the earliest remaining requisition opens a lesion. Its window is fixed:
+    the opening day and the days up to lesion_days after it, not rolling. The first requisition in
+    the window that says anything specific fixes the places, and the first side stated there fixes
+    the side of a place without one, unless that requisition states both. Requisitions in the window
+    that lie at one of the places belong to the lesion.
+
+    What does not belong goes through too: it is what the next round begins with.
 -#}
 {% macro lesion_round(remaining, lesion_number) -%}
-    select
+    {%- set persons -%}
+        partition by study_id, person_id
+        order by requisition_date, k_inst, k_rekvnr, place
+        rows between unbounded preceding and unbounded following
+    {%- endset -%}
+    {%- set persons_places -%}
+        partition by study_id, person_id, substring(place, 1, 5)
+        order by requisition_date, k_inst, k_rekvnr, place
+        rows between unbounded preceding and unbounded following
+    {%- endset -%}
+    {%- set carried -%}
         study_id,
         person_id,
         k_inst,
         k_rekvnr,
         requisition_date,
-        topography_code,
+        place,
         is_unspecific,
-        lesion_days,
+        stated_side,
+        lesion_days
+    {%- endset -%}
+    select
+        {{ carried }},
         {{ lesion_number }} as lesion_number,
         opened_on,
-        place_code,
-        place_is_unspecific,
-        is_in_window
-        and {{ same_place('topography_code', 'is_unspecific', 'place_code', 'place_is_unspecific') }}
-            as belongs
+        places,
+        max(
+            case
+                when
+                    is_in_window
+                    and {{ same_place('place', 'is_unspecific', 'places') }}
+                    then 1
+                else 0
+            end
+        ) over (partition by study_id, person_id, k_inst, k_rekvnr) = 1 as belongs
     from (
         select
-            *,
-            coalesce(
-                first_value(
-                    case
-                        when
-                            is_in_window
-                            and not is_unspecific
-                            and substring(topography_code, 1, 5) = substring(rough_place_code, 1, 5)
-                            and {{ side('topography_code') }} is not null
-                            then topography_code
-                    end ignore nulls
-                ) over person_mentions,
-                rough_place_code
-            ) as sided_place_code,
-            case
-                when {{ side('rough_place_code') }} is null then sided_place_code
-                else rough_place_code
-            end as place_code
+            {{ carried }},
+            lesion_number,
+            opened_on,
+            is_in_window,
+            nullif(
+                {{ joined_over(
+                    "case when k_inst = fixing_k_inst and k_rekvnr = fixing_k_rekvnr"
+                    ~ " and not is_unspecific then '|' || substring(place, 1, 5)"
+                    ~ " || coalesce(" ~ side('place') ~ ", first_side, '') || '|' end",
+                    persons
+                ) }},
+                ''
+            ) as places
         from (
             select
-                *,
-                opener_is_unspecific and specific_code is null as place_is_unspecific,
-                case
-                    when opener_is_unspecific then coalesce(specific_code, opener_code)
-                    else opener_code
-                end as rough_place_code
+                {{ carried }},
+                lesion_number,
+                opened_on,
+                is_in_window,
+                {{ first_known('case when is_in_window and not is_unspecific then k_inst end') }}
+                    over ({{ persons }}) as fixing_k_inst,
+                {{ first_known('case when is_in_window and not is_unspecific then k_rekvnr end') }}
+                    over ({{ persons }}) as fixing_k_rekvnr,
+                {{ first_known('case when is_in_window then stated_side end') }}
+                    over ({{ persons_places }}) as first_side
             from (
                 select
-                    *,
-                    first_value(
-                        case when is_in_window and not is_unspecific then topography_code end
-                        ignore nulls
-                    ) over person_mentions as specific_code
+                    {{ carried }},
+                    lesion_number,
+                    opened_on,
+                    {{ days_between('opened_on', 'requisition_date') }} < lesion_days
+                        as is_in_window
                 from (
                     select
-                        *,
-                        first_value(requisition_date) over person_mentions as opened_on,
-                        first_value(topography_code) over person_mentions as opener_code,
-                        first_value(is_unspecific) over person_mentions as opener_is_unspecific,
-                        {{ days_between(
-                            'first_value(requisition_date) over person_mentions',
-                            'requisition_date'
-                        ) }} < lesion_days as is_in_window
+                        {{ carried }},
+                        lesion_number,
+                        first_value(requisition_date) over ({{ persons }}) as opened_on
                     from {{ remaining }}
-                    window person_mentions as (
-                        partition by study_id, person_id
-                        order by requisition_date, k_inst, k_rekvnr, topography_code
-                        rows between unbounded preceding and unbounded following
-                    )
                 ) as opened
-                window person_mentions as (
-                    partition by study_id, person_id
-                    order by requisition_date, k_inst, k_rekvnr, topography_code
-                    rows between unbounded preceding and unbounded following
-                )
-            ) as specified
-        ) as placed
-        window person_mentions as (
-            partition by study_id, person_id
-            order by requisition_date, k_inst, k_rekvnr, topography_code
-            rows between unbounded preceding and unbounded following
-        )
-    ) as sided
+            ) as windowed
+        ) as specified
+    ) as placed
 {%- endmacro %}

@@ -1,24 +1,19 @@
 {#-
-    Whether a topography code lies at a place. Equal first five characters (T and four digits)
-    are the same place unless side letters contradict (A against B). An unspecific place, or an
-    unspecific code, lies anywhere.
+    A place is the first five characters of a topography code (T and four digits) and its side.
+    Equal five characters are the same place unless the side letters contradict (A against B).
+    A lesion's places are written as one text, |T0212|T0220A|, and are missing while nothing
+    specific has been said: then, and for an unspecific mention, any place is the same place.
 -#}
-{% macro same_place(code, code_is_unspecific, place, place_is_unspecific) -%}
+{% macro same_place(place, is_unspecific, places) -%}
     (
-        {{ code_is_unspecific }}
-        or {{ place_is_unspecific }}
-        or (
-            substring({{ code }}, 1, 5) = substring({{ place }}, 1, 5)
-            and (
-                {{ side(code) }} is null
-                or {{ side(place) }} is null
-                or {{ side(code) }} = {{ side(place) }}
-            )
-        )
+        {{ is_unspecific }}
+        or {{ places }} is null
+        or {{ places }} like '%|' || substring({{ place }}, 1, 5) || '|%'
+        or {{ places }} like '%|' || {{ place }} || '%'
     )
 {%- endmacro %}
 
-{#- The side letter of a topography code (its sixth character), or NULL where it is a digit. -#}
+{#- The side letter of a topography code, or NULL where its sixth character says no side. -#}
 {% macro side(code) -%}
-    case when substring({{ code }}, 6, 1) between 'A' and 'Z' then substring({{ code }}, 6, 1) end
+    case when substring({{ code }}, 6, 1) in ('A', 'B') then substring({{ code }}, 6, 1) end
 {%- endmacro %}

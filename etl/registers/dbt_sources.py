@@ -58,7 +58,8 @@ def _source(register: Register, store: str) -> dict:
                 "config": {
                     "external_location": (
                         f"read_parquet('{LAKE}/{store}/{register.name}/{table.name}/*/*.parquet', "
-                        "hive_partitioning = true, hive_types = {'period': 'VARCHAR'}, "
+                        # Not hive_types: dbt-duckdb takes braces for its own placeholders.
+                        "hive_partitioning = true, hive_types_autocast = false, "
                         "union_by_name = true)"
                     )
                 },
@@ -81,12 +82,14 @@ def _columns(table: Table, linked: bool) -> list[dict]:
 
 def _column(column: Column) -> dict:
     if column.role == "current":
-        name = "is_number_in_force"
-    elif column.role == "relative":
-        name = f"{column.name}_person_id"
-    else:
-        name = column.name
-    return {"name": name, "description": column.description}
+        return {
+            "name": "is_number_in_force",
+            "description": "Whether the number is the one in force.",
+        }
+    if column.role == "relative":
+        description = column.description.replace("Personal number", "Pseudonym")
+        return {"name": f"{column.name}_person_id", "description": description}
+    return {"name": column.name, "description": column.description}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 -- One row per study and candidate requisition whose number leads to no person: malformed ones,
--- quarantined at landing, and unlinked ones together.
+-- quarantined at landing, and unlinked ones together, with the reason.
 with
 
 codes as (
@@ -29,19 +29,27 @@ candidate_behaviours as (
 
 ),
 
+-- Where the rows of a requisition give several reasons the first by the alphabet stands.
 with_case_morphology as (
 
-    select distinct
+    select
         case_morphologies.study_id,
         codes.k_inst,
-        codes.k_rekvnr
+        codes.k_rekvnr,
+        min(codes.reason) as reason
     from codes
     inner join case_morphologies
-        on substring(codes.snomed_code, 1, 5) = case_morphologies.code
+        on
+            substring(codes.snomed_code, 1, 5) = case_morphologies.code
+            and {{ is_valid_on('case_morphologies', 'codes.requisition_date') }}
     inner join candidate_behaviours
         on
             case_morphologies.study_id = candidate_behaviours.study_id
-            and substring(codes.snomed_code, 6, 1) = candidate_behaviours.behaviour
+            and substring(codes.snomed_code, 6) = candidate_behaviours.behaviour
+    group by
+        case_morphologies.study_id,
+        codes.k_inst,
+        codes.k_rekvnr
 
 ),
 
@@ -53,14 +61,17 @@ on_skin as (
         codes.k_rekvnr
     from codes
     inner join case_topographies
-        on starts_with(codes.snomed_code, case_topographies.code)
+        on
+            {{ begins_with('codes.snomed_code', 'case_topographies.code') }}
+            and {{ is_valid_on('case_topographies', 'codes.requisition_date') }}
 
 )
 
 select
     with_case_morphology.study_id,
     with_case_morphology.k_inst,
-    with_case_morphology.k_rekvnr
+    with_case_morphology.k_rekvnr,
+    with_case_morphology.reason
 from with_case_morphology
 inner join on_skin
     on

@@ -1,4 +1,5 @@
 -- One row per study, requisition and behaviour of a case morphology. All else reads these few rows.
+-- Behaviour is what follows M and four digits; X (obs pro) is a behaviour that no study asks for.
 with
 
 codes as (
@@ -21,10 +22,12 @@ case_codes as (
         codes.person_id,
         codes.k_inst,
         codes.k_rekvnr,
-        substring(codes.snomed_code, 6, 1) as behaviour
+        substring(codes.snomed_code, 6) as behaviour
     from codes
     inner join case_morphologies
-        on substring(codes.snomed_code, 1, 5) = case_morphologies.code
+        on
+            substring(codes.snomed_code, 1, 5) = case_morphologies.code
+            and {{ is_valid_on('case_morphologies', 'codes.requisition_date') }}
 
 )
 

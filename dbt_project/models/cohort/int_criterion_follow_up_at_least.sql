@@ -1,4 +1,5 @@
--- One row per study, candidate person and step of kind follow_up_at_least: followed for at least so many days.
+-- One row per study, candidate person and step of kind follow_up_at_least: followed for at least so
+-- many days.
 with
 
 criteria as (

@@ -1,4 +1,5 @@
--- One row per study, candidate person and step of kind primary_tumour: a primary tumour, not only metastases.
+-- One row per study, candidate person and step of kind primary_tumour: a primary tumour, not only
+-- metastases.
 with
 
 criteria as (

@@ -1,4 +1,5 @@
--- One row per study, candidate person and step of kind reviewed: a lesion whose slides could be reviewed.
+-- One row per study, candidate person and step of kind reviewed: a lesion whose slides could be
+-- reviewed.
 with
 
 criteria as (

@@ -35,7 +35,7 @@ facts as (
         persons.sex,
         {{ age_in_years('persons.birth_date', 'index_events.index_date') }} as age_years
     from index_events
-    inner join persons on index_events.person_id = persons.person_id
+    left join persons on index_events.person_id = persons.person_id
 
 )
 

@@ -33,7 +33,6 @@ column_levels as (
         index_events.study_id,
         index_events.person_id,
         factors.factor,
-        factors.kind,
         factors.n_columns,
         factors.yes_level,
         levels.source_column,
@@ -49,11 +48,10 @@ column_levels as (
             index_events.review_record_id = review_values.record_id
             and levels.source_column = review_values.source_column
             and (
-                levels.value = review_values.value
+                levels.value = review_values.text_value
                 or (
-                    levels.value is null
-                    and cast(review_values.value as double) >= levels.from_number
-                    and cast(review_values.value as double) < levels.below_number
+                    review_values.number_value >= levels.from_number
+                    and review_values.number_value < levels.below_number
                 )
             )
 

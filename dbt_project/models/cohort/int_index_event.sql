@@ -1,6 +1,7 @@
 -- One row per study and candidate person: the index date and the lesion it comes from.
 -- The first confirmed lesion; where none is confirmed the first lesion, so that the steps before
--- can be counted; where there is no lesion (only metastases) the first candidate requisition.
+-- can be counted; where there is no lesion (only metastases) there is no index date, and no
+-- criterion that asks for one is met.
 with
 
 candidates as (
@@ -8,7 +9,6 @@ candidates as (
     select
         study_id,
         person_id,
-        min(requisition_date) as first_candidate_date,
         min(case when is_primary_tumour then requisition_date end) as first_primary_date
     from {{ ref('int_candidate_requisition') }}
     group by
@@ -41,11 +41,9 @@ index_events as (
     select
         candidates.study_id,
         candidates.person_id,
-        coalesce(lesions_in_order.opened_on, candidates.first_candidate_date) as index_date,
+        lesions_in_order.opened_on as index_date,
         candidates.first_primary_date,
-        lesions_in_order.lesion_number as index_lesion_number,
-        lesions_in_order.place_code,
-        coalesce(lesions_in_order.place_is_unspecific, true) as place_is_unspecific,
+        lesions_in_order.places,
         lesions_in_order.review_record_id,
         lesions_in_order.lesion_number is not null as has_primary_tumour,
         coalesce(lesions_in_order.has_review, 0) = 1 as has_review,

@@ -70,8 +70,7 @@ lesions as (
         first_requisitions.k_inst,
         first_requisitions.k_rekvnr,
         first_requisitions.opened_on,
-        first_requisitions.place_code,
-        first_requisitions.place_is_unspecific,
+        first_requisitions.places,
         deciding_reviews.record_id as review_record_id,
         deciding_reviews.record_id is not null as is_reviewed,
         confirmed_values.who_diagnosis is not null as is_confirmed

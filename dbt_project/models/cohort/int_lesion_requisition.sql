@@ -1,4 +1,4 @@
--- One row per study, person, lesion and requisition in it, with the lesion's first day and place.
+-- One row per study, person, lesion and requisition in it, with the lesion's first day and places.
 -- A lesion is the primary-tumour requisitions at one place from its first day to the last day of
 -- its fixed window. What comes later at the same place opens a new episode here; if the lesion
 -- before it was the confirmed index lesion, the outcome models read it as a recurrence instead.
@@ -12,9 +12,11 @@ mentions as (
         places.k_inst,
         places.k_rekvnr,
         places.requisition_date,
-        places.topography_code,
+        places.place,
         places.is_unspecific,
-        studies.lesion_days
+        places.stated_side,
+        studies.lesion_days,
+        0 as lesion_number
     from {{ ref('int_requisition_place') }} as places
     inner join {{ ref('int_candidate_requisition') }} as candidates
         on
@@ -34,17 +36,14 @@ rounds as (
 
     union all
 
-    {{ lesion_round(
-        '(select * exclude (opened_on, place_code, place_is_unspecific, belongs)'
-        ~ ' from rounds where not belongs) as remaining',
-        'lesion_number + 1'
-    ) }}
+    {{ lesion_round('rounds where not belongs', 'lesion_number + 1') }}
 
 ),
 
+-- A requisition that states several of the places is in the lesion once.
 lesion_requisitions as (
 
-    select
+    select distinct
         study_id,
         person_id,
         lesion_number,
@@ -52,11 +51,10 @@ lesion_requisitions as (
         k_rekvnr,
         requisition_date,
         opened_on,
-        place_code,
-        place_is_unspecific
+        places
     from rounds
     where belongs
 
 )
 
-select distinct * from lesion_requisitions
+select * from lesion_requisitions

@@ -14,37 +14,43 @@ outcomes as (
 
 ),
 
+behaviours as (
+
+    select * from {{ source('study', 'outcome_behaviour') }}
+
+),
+
 studies as (
 
     select * from {{ source('study', 'study') }}
 
 ),
 
--- Every behaviour of a case morphology that an outcome asks for, at whatever place.
-pathology_anywhere as (
+case_codes as (
 
-    select
-        case_codes.study_id,
-        case_codes.person_id,
-        behaviours.outcome,
-        case_codes.k_inst,
-        case_codes.k_rekvnr,
-        requisitions.requisition_date
-    from {{ ref('int_case_code') }} as case_codes
-    inner join {{ source('study', 'outcome_behaviour') }} as behaviours
-        on
-            case_codes.study_id = behaviours.study_id
-            and case_codes.behaviour = behaviours.behaviour
-    inner join {{ ref('int_requisition') }} as requisitions
-        on
-            case_codes.study_id = requisitions.study_id
-            and case_codes.person_id = requisitions.person_id
-            and case_codes.k_inst = requisitions.k_inst
-            and case_codes.k_rekvnr = requisitions.k_rekvnr
+    select * from {{ ref('int_case_code') }}
 
 ),
 
-pathology_at_index_place as (
+requisitions as (
+
+    select * from {{ ref('int_requisition') }}
+
+),
+
+places as (
+
+    select * from {{ ref('int_requisition_place') }}
+
+),
+
+sarcomas as (
+
+    select * from {{ ref('stg_dsd__sarcoma') }}
+
+),
+
+at_index_place as (
 
     select distinct
         index_events.study_id,
@@ -52,46 +58,48 @@ pathology_at_index_place as (
         places.k_inst,
         places.k_rekvnr
     from index_events
-    inner join {{ ref('int_requisition_place') }} as places
+    inner join places
         on
             index_events.study_id = places.study_id
             and index_events.person_id = places.person_id
             and {{ same_place(
-                'places.topography_code',
+                'places.place',
                 'places.is_unspecific',
-                'index_events.place_code',
-                'index_events.place_is_unspecific'
+                'index_events.places'
             ) }}
 
 ),
 
+-- Every behaviour of a case morphology that an outcome asks for, anywhere or at the index place.
 pathology as (
 
     select
-        index_events.study_id,
-        index_events.person_id,
+        outcomes.study_id,
+        case_codes.person_id,
         outcomes.outcome,
-        pathology_anywhere.requisition_date as outcome_date
-    from index_events
-    inner join outcomes on index_events.study_id = outcomes.study_id
-    inner join pathology_anywhere
+        requisitions.requisition_date as outcome_date
+    from outcomes
+    inner join behaviours
         on
-            outcomes.study_id = pathology_anywhere.study_id
-            and outcomes.outcome = pathology_anywhere.outcome
-            and index_events.person_id = pathology_anywhere.person_id
-    left join pathology_at_index_place as at_place
+            outcomes.study_id = behaviours.study_id
+            and outcomes.outcome = behaviours.outcome
+    inner join case_codes
         on
-            pathology_anywhere.study_id = at_place.study_id
-            and pathology_anywhere.person_id = at_place.person_id
-            and pathology_anywhere.k_inst = at_place.k_inst
-            and pathology_anywhere.k_rekvnr = at_place.k_rekvnr
-    where
-        (outcomes.place = 'anywhere' or at_place.person_id is not null)
-        and (
-            outcomes.from_day is null
-            or {{ days_between('index_events.index_date', 'pathology_anywhere.requisition_date') }}
-            >= outcomes.from_day
-        )
+            behaviours.study_id = case_codes.study_id
+            and behaviours.behaviour = case_codes.behaviour
+    inner join requisitions
+        on
+            case_codes.study_id = requisitions.study_id
+            and case_codes.person_id = requisitions.person_id
+            and case_codes.k_inst = requisitions.k_inst
+            and case_codes.k_rekvnr = requisitions.k_rekvnr
+    left join at_index_place
+        on
+            case_codes.study_id = at_index_place.study_id
+            and case_codes.person_id = at_index_place.person_id
+            and case_codes.k_inst = at_index_place.k_inst
+            and case_codes.k_rekvnr = at_index_place.k_rekvnr
+    where outcomes.place = 'anywhere' or at_index_place.person_id is not null
 
 ),
 
@@ -102,12 +110,11 @@ clinical_rows as (
     select
         index_events.study_id,
         index_events.person_id,
-        index_events.index_date,
         sarcomas.local_recurrence_date,
         sarcomas.metastasis_date
     from index_events
     inner join studies on index_events.study_id = studies.study_id
-    inner join {{ ref('stg_dsd__sarcoma') }} as sarcomas
+    inner join sarcomas
         on
             index_events.person_id = sarcomas.person_id
             and abs({{ days_between('index_events.index_date', 'sarcomas.diagnosis_date') }})
@@ -127,45 +134,43 @@ clinical as (
         end as outcome_date
     from clinical_rows
     inner join outcomes on clinical_rows.study_id = outcomes.study_id
-    where
-        outcomes.from_day is null
-        or {{ days_between(
-            'clinical_rows.index_date',
-            "case outcomes.clinical_column"
-            ~ " when 'local_recurrence_date' then clinical_rows.local_recurrence_date"
-            ~ " when 'metastasis_date' then clinical_rows.metastasis_date end"
-        ) }} >= outcomes.from_day
 
 ),
 
 every_occurrence as (
 
-    select
-        study_id,
-        person_id,
-        outcome,
-        outcome_date
-    from pathology
+    select * from pathology
 
     union all
 
-    select
-        study_id,
-        person_id,
-        outcome,
-        outcome_date
-    from clinical
+    select * from clinical
 
 )
 
+-- What comes before an outcome's first possible day is a finding, and no outcome.
 select
-    study_id,
-    person_id,
-    outcome,
-    min(outcome_date) as outcome_date
+    every_occurrence.study_id,
+    every_occurrence.person_id,
+    every_occurrence.outcome,
+    min(every_occurrence.outcome_date) as outcome_date
 from every_occurrence
-where outcome_date is not null
+inner join index_events
+    on
+        every_occurrence.study_id = index_events.study_id
+        and every_occurrence.person_id = index_events.person_id
+inner join outcomes
+    on
+        every_occurrence.study_id = outcomes.study_id
+        and every_occurrence.outcome = outcomes.outcome
+where
+    index_events.index_date is not null
+    and every_occurrence.outcome_date is not null
+    and coalesce(
+        {{ days_between('index_events.index_date', 'every_occurrence.outcome_date') }}
+        >= outcomes.from_day,
+        true
+    )
 group by
-    study_id,
-    person_id,
-    outcome
+    every_occurrence.study_id,
+    every_occurrence.person_id,
+    every_occurrence.outcome

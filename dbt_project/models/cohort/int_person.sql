@@ -1,36 +1,43 @@
 -- One row per person: the number in force, with the date of death that everything else uses.
 with
 
-numbers_in_force as (
+rows_in_force as (
 
     select * from {{ ref('stg_cpr__person') }}
     where is_number_in_force
 
 ),
 
--- The civil register's date counts. Where it has none the cause-of-death register will be asked
--- here, and only here, once it is part of the lake.
-deaths as (
+-- The register promises one row per number. Where it sends two, the latest status counts.
+latest_first as (
 
     select
         person_id,
-        status_date as death_date
-    from numbers_in_force
-    where status_code = '90'
+        sex,
+        birth_date,
+        status_code,
+        status_date,
+        row_number() over (
+            partition by person_id
+            order by status_date desc nulls last, status_code desc, source_row
+        ) as recency
+    from rows_in_force
 
 ),
 
+-- The civil register's date counts. Where it has none the cause-of-death register will be asked
+-- here, and only here, once it is part of the lake.
 persons as (
 
     select
-        numbers_in_force.person_id,
-        numbers_in_force.sex,
-        numbers_in_force.birth_date,
-        numbers_in_force.status_code,
-        numbers_in_force.status_date,
-        deaths.death_date
-    from numbers_in_force
-    left join deaths on numbers_in_force.person_id = deaths.person_id
+        person_id,
+        sex,
+        birth_date,
+        status_code,
+        status_date,
+        case when status_code = '90' then status_date end as death_date
+    from latest_first
+    where recency = 1
 
 )
 

@@ -7,42 +7,26 @@ case_codes as (
 
 ),
 
-codes as (
+requisition_codes as (
 
-    select * from {{ ref('stg_patobank__code') }}
-
-),
-
-case_requisitions as (
-
-    select distinct
-        study_id,
-        person_id,
-        k_inst,
-        k_rekvnr
-    from case_codes
+    select * from {{ ref('int_requisition_code') }}
 
 ),
 
 requisitions as (
 
-    select
-        case_requisitions.study_id,
-        case_requisitions.person_id,
-        case_requisitions.k_inst,
-        case_requisitions.k_rekvnr,
-        min(codes.requisition_date) as requisition_date
-    from case_requisitions
-    inner join codes
+    select distinct
+        case_codes.study_id,
+        case_codes.person_id,
+        case_codes.k_inst,
+        case_codes.k_rekvnr,
+        requisition_codes.requisition_date
+    from case_codes
+    inner join requisition_codes
         on
-            case_requisitions.person_id = codes.person_id
-            and case_requisitions.k_inst = codes.k_inst
-            and case_requisitions.k_rekvnr = codes.k_rekvnr
-    group by
-        case_requisitions.study_id,
-        case_requisitions.person_id,
-        case_requisitions.k_inst,
-        case_requisitions.k_rekvnr
+            case_codes.person_id = requisition_codes.person_id
+            and case_codes.k_inst = requisition_codes.k_inst
+            and case_codes.k_rekvnr = requisition_codes.k_rekvnr
 
 )
 

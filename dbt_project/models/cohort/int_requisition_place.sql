@@ -1,5 +1,6 @@
--- One row per study, requisition with a case morphology, and skin topography stated in it.
--- Morphology and topography need to share the requisition, not the specimen.
+-- One row per study, requisition with a case morphology, and skin place stated in it.
+-- Morphology and topography need to share the requisition, not the specimen. A requisition that
+-- states several specific places lies at each of them.
 with
 
 requisitions as (
@@ -10,7 +11,7 @@ requisitions as (
 
 codes as (
 
-    select * from {{ ref('stg_patobank__code') }}
+    select * from {{ ref('int_requisition_code') }}
 
 ),
 
@@ -36,7 +37,8 @@ stated as (
         requisitions.k_inst,
         requisitions.k_rekvnr,
         requisitions.requisition_date,
-        codes.snomed_code as topography_code,
+        substring(codes.snomed_code, 1, 5) as five_characters,
+        {{ side('codes.snomed_code') }} as side,
         unspecific.code is not null as is_unspecific
     from requisitions
     inner join codes
@@ -47,7 +49,8 @@ stated as (
     inner join skin
         on
             requisitions.study_id = skin.study_id
-            and starts_with(codes.snomed_code, skin.code)
+            and {{ begins_with('codes.snomed_code', 'skin.code') }}
+            and {{ is_valid_on('skin', 'requisitions.requisition_date') }}
     left join unspecific
         on
             requisitions.study_id = unspecific.study_id
@@ -55,24 +58,32 @@ stated as (
 
 ),
 
--- An unspecific code says nothing beside a specific one of the same requisition.
+-- The side that the requisition states of a place: none where it states both.
 told as (
 
     select
         *,
         min(case when is_unspecific then 1 else 0 end)
-            over (partition by study_id, person_id, k_inst, k_rekvnr) as has_only_unspecific
+            over (partition by study_id, person_id, k_inst, k_rekvnr) as has_only_unspecific,
+        case when min(side) over same_place = max(side) over same_place then min(side) over same_place end
+            as stated_side
     from stated
+    window same_place as (
+        partition by study_id, person_id, k_inst, k_rekvnr, five_characters
+    )
 
 )
 
-select
+-- An unspecific code says nothing beside a specific one of the same requisition, nor does a place
+-- without side beside its one side.
+select distinct
     study_id,
     person_id,
     k_inst,
     k_rekvnr,
     requisition_date,
-    topography_code,
+    five_characters || coalesce(side, stated_side, '') as place,
+    stated_side,
     is_unspecific
 from told
 where not is_unspecific or has_only_unspecific = 1

@@ -1,5 +1,11 @@
 -- One row per study and candidate person: whether resident on the index date, and the day of
--- leaving on or after it. The departure day is the last day of residence; death does not end it.
+-- leaving on or after it.
+-- Not resident is who is abroad or in Greenland across that day, who by the status had left before
+-- it while nothing later says otherwise, who was never meant to live here (status 20), and who has
+-- not had a Danish address yet; where there is no address at all the status alone decides. A gap
+-- between two Danish addresses is no absence. The day of leaving is the last day of residence, and
+-- the day of return is one too. An address or a stay without its first day began before the
+-- register's memory.
 with
 
 index_events as (
@@ -16,7 +22,10 @@ persons as (
 
 addresses as (
 
-    select * from {{ ref('stg_cpr__address') }}
+    select
+        *,
+        {{ is_in_greenland('municipality_code') }} as is_in_greenland
+    from {{ ref('stg_cpr__address') }}
     where coalesce(correction_code, '') <> 'A'
 
 ),
@@ -24,102 +33,154 @@ addresses as (
 stays_abroad as (
 
     select * from {{ ref('stg_cpr__stay_abroad') }}
-    where coalesce(correction_code, '') <> 'A'
+    where
+        coalesce(correction_code, '') <> 'A'
+        and coalesce(departure_date, return_date) is not null
 
 ),
 
-addresses_at_index as (
-
-    select
-        index_events.study_id,
-        index_events.person_id,
-        max(
-            case
-                when
-                    not {{ is_in_greenland('addresses.municipality_code') }}
-                    and addresses.moved_in_date <= index_events.index_date
-                    and coalesce(addresses.moved_out_date, index_events.index_date)
-                    >= index_events.index_date
-                    then 1
-                else 0
-            end
-        ) = 1 as has_danish_address,
-        min(
-            case
-                when
-                    {{ is_in_greenland('addresses.municipality_code') }}
-                    and addresses.moved_in_date >= index_events.index_date
-                    then addresses.moved_in_date
-            end
-        ) as moved_to_greenland_date
-    from index_events
-    inner join addresses on index_events.person_id = addresses.person_id
-    group by
-        index_events.study_id,
-        index_events.person_id
-
-),
-
-absences as (
-
-    select
-        index_events.study_id,
-        index_events.person_id,
-        max(
-            case
-                when
-                    stays_abroad.departure_date < index_events.index_date
-                    and coalesce(stays_abroad.return_date > index_events.index_date, true)
-                    then 1
-                else 0
-            end
-        ) = 1 as is_abroad,
-        min(
-            case
-                when stays_abroad.departure_date >= index_events.index_date
-                    then stays_abroad.departure_date
-            end
-        ) as departure_date
-    from index_events
-    inner join stays_abroad on index_events.person_id = stays_abroad.person_id
-    group by
-        index_events.study_id,
-        index_events.person_id
-
-),
-
--- 70 disappeared, 80 emigrated, 05 and 07 Greenland: gone from the status date on, where the
--- address histories do not say when. 20: a number for tax purposes, never resident.
-evidence as (
+-- Death does not end residence: who died before the index date is judged on the day of death.
+-- 70 disappeared, 80 emigrated, 05 and 07 Greenland: gone from the status date on.
+candidates as (
 
     select
         index_events.study_id,
         index_events.person_id,
         index_events.index_date,
+        least(
+            index_events.index_date,
+            coalesce(persons.death_date, index_events.index_date)
+        ) as judged_date,
         persons.status_code,
-        addresses_at_index.has_danish_address,
-        coalesce(absences.is_abroad, false) as is_abroad,
-        absences.departure_date,
-        addresses_at_index.moved_to_greenland_date,
         case
-            when persons.status_code = '70' then persons.status_date
-            when persons.status_code = '80' and absences.departure_date is null
-                then persons.status_date
-            when
-                persons.status_code in ('05', '07')
-                and addresses_at_index.moved_to_greenland_date is null
-                then persons.status_date
-        end as gone_by_status_date
+            when persons.status_code in ('05', '07', '70', '80') then persons.status_date
+        end as status_gone_date
     from index_events
     left join persons on index_events.person_id = persons.person_id
-    left join addresses_at_index
+
+),
+
+address_evidence as (
+
+    select
+        candidates.study_id,
+        candidates.person_id,
+        max(
+            case
+                when
+                    not addresses.is_in_greenland
+                    and coalesce(addresses.moved_in_date <= candidates.index_date, true)
+                    then 1
+                else 0
+            end
+        ) = 1 as has_lived_in_denmark,
+        max(
+            case
+                when
+                    addresses.is_in_greenland
+                    and coalesce(addresses.moved_in_date < candidates.judged_date, true)
+                    and coalesce(addresses.moved_out_date > candidates.judged_date, true)
+                    then 1
+                else 0
+            end
+        ) = 1 as is_in_greenland,
+        max(
+            case
+                when addresses.is_in_greenland and addresses.moved_out_date is null then 1 else 0
+            end
+        ) = 1 as has_open_greenland_address,
+        max(
+            case
+                when
+                    not addresses.is_in_greenland
+                    and addresses.moved_in_date <= candidates.judged_date
+                    then addresses.moved_in_date
+            end
+        ) as last_move_in_date,
+        min(
+            case
+                when
+                    addresses.is_in_greenland
+                    and addresses.moved_in_date >= candidates.index_date
+                    then addresses.moved_in_date
+            end
+        ) as to_greenland_date
+    from candidates
+    inner join addresses on candidates.person_id = addresses.person_id
+    group by
+        candidates.study_id,
+        candidates.person_id
+
+),
+
+stay_evidence as (
+
+    select
+        candidates.study_id,
+        candidates.person_id,
+        max(
+            case
+                when
+                    coalesce(stays_abroad.departure_date < candidates.judged_date, true)
+                    and coalesce(stays_abroad.return_date > candidates.judged_date, true)
+                    then 1
+                else 0
+            end
+        ) = 1 as is_abroad,
+        max(case when stays_abroad.return_date is null then 1 else 0 end) = 1 as has_open_stay,
+        max(
+            case
+                when stays_abroad.return_date <= candidates.judged_date
+                    then stays_abroad.return_date
+            end
+        ) as last_return_date,
+        min(
+            case
+                when stays_abroad.departure_date >= candidates.index_date
+                    then stays_abroad.departure_date
+            end
+        ) as departure_date
+    from candidates
+    inner join stays_abroad on candidates.person_id = stays_abroad.person_id
+    group by
+        candidates.study_id,
+        candidates.person_id
+
+),
+
+-- The status says when somebody left only where the histories do not.
+evidence as (
+
+    select
+        candidates.study_id,
+        candidates.person_id,
+        candidates.index_date,
+        candidates.judged_date,
+        candidates.status_code,
+        address_evidence.last_move_in_date,
+        address_evidence.to_greenland_date,
+        stay_evidence.last_return_date,
+        stay_evidence.departure_date,
+        case
+            when candidates.status_code = '80' and stay_evidence.has_open_stay then null
+            when
+                candidates.status_code in ('05', '07')
+                and address_evidence.has_open_greenland_address
+                then null
+            else candidates.status_gone_date
+        end as status_gone_date,
+        coalesce(address_evidence.has_lived_in_denmark, true) as has_lived_in_denmark,
+        coalesce(address_evidence.is_in_greenland, false) as is_in_greenland,
+        coalesce(stay_evidence.is_abroad, false) as is_abroad
+    from candidates
+    left join address_evidence
         on
-            index_events.study_id = addresses_at_index.study_id
-            and index_events.person_id = addresses_at_index.person_id
-    left join absences
+            candidates.study_id = address_evidence.study_id
+            and candidates.person_id = address_evidence.person_id
+    left join stay_evidence
         on
-            index_events.study_id = absences.study_id
-            and index_events.person_id = absences.person_id
+            candidates.study_id = stay_evidence.study_id
+            and candidates.person_id = stay_evidence.person_id
 
 ),
 
@@ -128,26 +189,26 @@ residence as (
     select
         study_id,
         person_id,
-        coalesce(
-            status_code <> '20'
-            and not is_abroad
-            and case
-                -- Without any address history the status is all there is to go by.
-                when has_danish_address is null
-                    then coalesce(gone_by_status_date >= index_date, true)
-                else
-                    has_danish_address
-                    and coalesce(gone_by_status_date >= index_date, true)
-            end,
-            false
-        ) as is_resident_at_index,
+        index_date is not null
+        and has_lived_in_denmark
+        and not is_in_greenland
+        and not is_abroad
+        and coalesce(status_code, '') <> '20'
+        and case
+            when status_gone_date < judged_date
+                then
+                    coalesce(last_move_in_date > status_gone_date, false)
+                    or coalesce(last_return_date > status_gone_date, false)
+                    or coalesce(departure_date > status_gone_date, false)
+            else true
+        end as is_resident_at_index,
         least(
             coalesce(departure_date, {{ far_future() }}),
-            coalesce(moved_to_greenland_date, {{ far_future() }}),
-            coalesce(
-                case when gone_by_status_date >= index_date then gone_by_status_date end,
-                {{ far_future() }}
-            )
+            coalesce(to_greenland_date, {{ far_future() }}),
+            case
+                when status_gone_date >= index_date then status_gone_date
+                else {{ far_future() }}
+            end
         ) as left_date
     from evidence
 

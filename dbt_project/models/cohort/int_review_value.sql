@@ -1,4 +1,5 @@
--- One row per review and thing that it says: column and value as text, missing left out.
+-- One row per review and thing that it says: the value as text, and as a number where it is one.
+-- What is missing has no row.
 with
 
 reviews as (
@@ -7,7 +8,7 @@ reviews as (
 
 ),
 
-values_as_text as (
+told as (
 
     {% set columns = [
         'size_mm',
@@ -22,7 +23,9 @@ values_as_text as (
     select
         record_id,
         '{{ column }}' as source_column,
-        cast({{ column }} as {{ dbt.type_string() }}) as value
+        cast({{ column }} as {{ dbt.type_string() }}) as text_value,
+        {% if column == 'margins' %}cast(null as double){% else %}cast({{ column }} as double){% endif %}
+            as number_value
     from reviews
     {% if not loop.last %}
     union all
@@ -31,5 +34,5 @@ values_as_text as (
 
 )
 
-select * from values_as_text
-where value is not null
+select * from told
+where text_value is not null

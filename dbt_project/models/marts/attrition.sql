@@ -91,7 +91,9 @@ criterion_steps as (
         'persons' as unit,
         count(
             case
-                when coalesce(verdicts.first_failed_step, 999) >= criteria.step
+                when
+                    verdicts.is_included
+                    or verdicts.first_failed_step >= criteria.step
                     then verdicts.person_id
             end
         ) as n_in,

@@ -37,7 +37,7 @@ select
     persons.birth_date,
     cast({{ age_in_years('persons.birth_date', 'index_events.index_date') }} as integer)
         as age_years,
-    index_events.place_code as topography_code
+    trim(both '|' from index_events.places) as index_places
 from verdicts
 inner join index_events
     on
@@ -47,4 +47,4 @@ inner join follow_up
     on
         verdicts.study_id = follow_up.study_id
         and verdicts.person_id = follow_up.person_id
-inner join persons on verdicts.person_id = persons.person_id
+left join persons on verdicts.person_id = persons.person_id

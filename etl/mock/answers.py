@@ -1,0 +1,112 @@
+"""The answer sheet: what the chain should find. Holds personal numbers; lies outside deliveries."""
+
+import csv
+import dataclasses
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from etl.mock.defects import Defect
+from etl.mock.life import Life
+from etl.mock.population import Population
+
+NO_PERSON, NOT_A_CANDIDATE, INCLUDED = "no_person", "not_a_candidate", "included"
+# The flow of the study, as its paper has it; written here a second time on purpose: the answer
+# sheet must not be computed by what it is there to check.
+CRITERIA = (
+    "primary_tumour",
+    "reviewable",
+    "confirmed_dlms",
+    "index_date_1980_2022",
+    "resident",
+    "not_found_at_autopsy",
+    "followed_for_a_day",
+)
+OUTCOMES = ("metastasis", "local_recurrence")
+FACTORS = ("necrosis", "mitotic_grade", "invasion", "margins", "risk_group")
+README = """\
+What the mock registers hold, and what Kobling should find in them.
+
+persons.csv   every hand-written person: number in force, former numbers, verdict (included, the
+              criterion that fails first, no_person or not_a_candidate), index date, and per outcome
+              the days from the index date, the event (0 censored, 1 outcome, 2 death) or prevalent;
+              factor levels (empty = missing); twists that must change nothing
+flow.csv      the steps of the study's flow with the numbers that go in, leave and go on
+defects.csv   every planted defect: file, record number, and what the landing should make of it
+numbers.txt   every personal number that stands anywhere in the deliveries
+
+Everybody is made up: days 61 to 91 of a month do not exist.
+"""
+
+
+def write(
+    folder: Path, population: Population, lives: list[Life], defects: Iterable[Defect]
+) -> None:
+    """Write the sheet into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.txt").write_text(README, encoding="utf-8")
+    _table(folder / "persons.csv", (_person(life) for life in lives))
+    _table(folder / "flow.csv", _flow(lives))
+    _table(folder / "defects.csv", (dataclasses.asdict(defect) for defect in defects))
+    numbers = {str(n) for column in (population.number, population.former, population.deleted)
+               for n in column}  # fmt: skip
+    for life in lives:
+        numbers |= {life.number, *(number for number, _ in life.former_numbers)}
+        numbers |= {r.number_as_given for r in life.requisitions if r.number_as_given}
+    # What is no number by its look cannot be searched for.
+    searchable = sorted(number for number in numbers if len(number) == 10 and number.strip("0"))
+    (folder / "numbers.txt").write_text("\n".join(searchable) + "\n", encoding="utf-8")
+
+
+def _table(path: Path, rows: Iterable[dict]) -> None:
+    rows = list(rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0] if rows else ["nothing"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _person(life: Life) -> dict:
+    row = {
+        "name": life.name,
+        "kind": life.kind,
+        "number": life.number,
+        "former_numbers": " ".join(number for number, _ in life.former_numbers),
+        "verdict": life.verdict,
+        "index_date": life.index_date or "",
+    }
+    for outcome in OUTCOMES:
+        days, event, is_prevalent = life.outcomes.get(outcome, (None, None, False))
+        occurred = event == 1 and life.index_date
+        row[f"{outcome}_days"] = "" if days is None else days
+        row[f"{outcome}_event"] = "" if event is None else event
+        row[f"{outcome}_date"] = life.index_date + dt.timedelta(days=days) if occurred else ""
+        row[f"{outcome}_is_prevalent"] = "yes" if is_prevalent else ""
+    for factor in FACTORS:
+        row[factor] = life.factors.get(factor) or ""
+    row["twists"] = " ".join(life.twists)
+    return row
+
+
+def _flow(lives: list[Life]) -> Iterable[dict]:
+    verdicts = Counter(life.verdict for life in lives)
+    persons = [life for life in lives if life.verdict in (INCLUDED, *CRITERIA)]
+    of_nobody = verdicts[NO_PERSON]
+    n = len(persons)
+    yield _step(0, "leads_to_a_person", "requisitions", "", of_nobody)
+    yield _step(1, "candidate", "persons", n, 0)
+    for step, criterion in enumerate(CRITERIA, 2):
+        yield _step(step, criterion, "persons", n, verdicts[criterion])
+        n -= verdicts[criterion]
+
+
+def _step(step: int, criterion: str, unit: str, n_in: int | str, n_excluded: int) -> dict:
+    return {
+        "step": step,
+        "criterion": criterion,
+        "unit": unit,
+        "n_in": n_in,
+        "n_excluded": n_excluded,
+        "n_out": "" if n_in == "" else n_in - n_excluded,
+    }

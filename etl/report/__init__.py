@@ -1,0 +1,12 @@
+"""Figures and the page of a release. Values in; pictures and text out, the same bytes every time.
+
+Knows no database and no clock. What it prints of a study comes from the study: its title, labels
+and notes, and the document of estimates. Only words about method are its own.
+"""
+
+from etl.report.cohort import cohort_flow, flow_line
+from etl.report.curves import cumulative_incidence
+from etl.report.forest import forest_plot
+from etl.report.page import index_page
+
+__all__ = ["cohort_flow", "cumulative_incidence", "flow_line", "forest_plot", "index_page"]

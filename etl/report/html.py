@@ -1,0 +1,49 @@
+"""HTML by elements. Everything that is not an element already is escaped when it becomes a child,
+so that nothing can be forgotten. Pure."""
+
+from collections.abc import Iterable
+from html import escape
+from urllib.parse import quote
+
+
+class Html(str):
+    """Markup, finished: made by `element` and by nothing else outside this module."""
+
+    __slots__ = ()
+
+
+Content = str | int | float | None | Iterable["Content"]
+VOID = {"img", "meta"}
+
+
+def element(name: str, /, *children: Content, **attributes: str | int | bool | None) -> Html:
+    """One element. `class_` gives class; an attribute that is None or False is left out."""
+    words = "".join(
+        f" {key.rstrip('_').replace('_', '-')}"
+        + ("" if value is True else f'="{escape(str(value), quote=True)}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    if name in VOID:
+        return Html(f"<{name}{words}>")
+    return Html(f"<{name}{words}>{joined(children)}</{name}>")
+
+
+def joined(children: Content) -> Html:
+    if children is None:
+        return Html("")
+    if isinstance(children, Html):
+        return children
+    if isinstance(children, str | int | float):
+        return Html(escape(str(children), quote=False))
+    return Html("".join(map(joined, children)))
+
+
+def raw(text: str) -> Html:
+    """Markup or style of our own, from this package and from nowhere else."""
+    return Html(text)
+
+
+def beside(path: str) -> str:
+    """The address of a file beside the page, whatever its name holds."""
+    return "./" + quote(path.lstrip("/"))

@@ -1,0 +1,726 @@
+"""Figures and page: the same bytes, no server, nothing over anything else, every number given."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from itertools import combinations, product
+from math import sqrt
+from pathlib import Path
+
+import pytest
+
+from etl import report
+from etl.report import cohort, curves, drawing, forest
+from etl.settings import CHECKOUT
+
+HORIZON = 1826
+Z = 1.96
+
+
+@dataclass(frozen=True)
+class Outcome:
+    name: str
+    label: str
+    threshold: float
+    from_day: int | None = None
+
+
+@dataclass(frozen=True)
+class Factor:
+    name: str
+    label: str
+    levels: tuple[str, ...]
+    reference: str
+    is_rule_factor: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    study_id: str
+    horizons_days: tuple[int, ...]
+    outcomes: tuple[Outcome, ...]
+    factors: tuple[Factor, ...]
+
+
+OUTCOMES = (
+    Outcome("metastasis", "Metastasis", 0.05),
+    Outcome("local_recurrence", "Local recurrence", 0.10, from_day=90),
+)
+FACTORS = (
+    Factor("necrosis", "Necrosis", ("yes", "no"), "no", True),
+    Factor("mitotic_grade", "Mitotic grade", ("3", "1-2"), "1-2", True),
+    Factor("invasion", "Perineural or intravascular invasion", ("yes", "no"), "no", True),
+    Factor("margins", "Margins", ("positive", "negative"), "negative", True),
+    Factor("risk_group", "Risk group (any of the four)", ("high", "low"), "low", False),
+    Factor("size", "Size", ("over 20 mm", "up to 20 mm"), "up to 20 mm", False),
+    Factor("depth", "Subcutaneous extension", ("yes", "no"), "no", False),
+    Factor("sex", "Sex", ("male", "female"), "female", False),
+    Factor("age", "Age at diagnosis", ("65 and over", "under 65"), "under 65", False),
+    Factor("period", "Ascertainment period", ("to 1996", "1997-2004", "2005 on"), "1997-2004",
+           False),
+)  # fmt: skip
+DLMS = Plan("dlms", (HORIZON,), OUTCOMES, FACTORS)
+ONE = Plan("one", (365,), OUTCOMES[:1], FACTORS[:1])
+LONG = Plan(
+    "long",
+    (HORIZON,),
+    (
+        Outcome("a", "Distant metastasis to any organ, found by imaging or at autopsy, " * 2, 0.05),
+        Outcome("b", "b", 0.30),
+        Outcome("c", "A third outcome", 0.10),
+    ),
+    (
+        Factor(
+            "x",
+            "A factor whose label somebody wrote as a whole sentence, with Speiseröhrenentzündungs"
+            "verdachtsfragebogenauswertung in the middle",
+            ("a level that is a sentence of its own, and a rather long one", "no", "$5_a$ & <b>"),
+            "no",
+            True,
+        ),
+        Factor("y", "y", ("1", "0"), "0", False),
+    ),
+)
+EVENTS = {"yes": 4, "3": 5, "positive": 9, "high": 12, "to 1996": 0}
+SIZES = {"yes": 43, "3": 77, "positive": 36, "high": 108, "to 1996": 7}
+
+
+def _interval(p: float, n: int) -> tuple[float, float]:
+    middle, spread = p + Z**2 / (2 * n), Z * sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+    return (middle - spread) / (1 + Z**2 / n), (middle + spread) / (1 + Z**2 / n)
+
+
+def _risk(outcome: str, factor: str, level: str, horizon: int, n: int, events: int) -> dict:
+    events = min(events, n)
+    row = {
+        "outcome": outcome, "factor": factor, "level": level, "horizon_days": horizon, "n": n,
+        "events": events, "at_risk": max(n - events - n // 3, 0), "competing": n // 9,
+        "censored": n // 3 - n // 9, "note": None,
+    }  # fmt: skip
+    if n == 0:
+        numbers = dict.fromkeys(
+            ("estimate", "std_error", "lower", "upper", "recommended_lower", "recommended_upper")
+        )
+        return row | numbers | {"note": "nobody in this group"}
+    p = events / n
+    error = sqrt(p * (1 - p) / n)
+    low, high = _interval(p, n)
+    return row | {
+        "estimate": p, "std_error": error, "lower": max(p - Z * error, 0),
+        "upper": min(p + Z * error, 1), "recommended_lower": low, "recommended_upper": high,
+        "note": "fewer than 5 events" if events < 5 else None,
+    }  # fmt: skip
+
+
+def _contrast(risk: dict, other: dict) -> dict:
+    row = {name: risk[name] for name in ("outcome", "factor", "level", "horizon_days")} | {
+        "reference": other["level"],
+        "note": None,
+    }
+    if risk["estimate"] is None or other["estimate"] is None:
+        names = ("risk_difference", "std_error", "lower", "upper", "recommended_lower",
+                 "recommended_upper")  # fmt: skip
+        return row | dict.fromkeys(names)
+    d = risk["estimate"] - other["estimate"]
+    error = sqrt(risk["std_error"] ** 2 + other["std_error"] ** 2)
+    down = sqrt(
+        (risk["estimate"] - risk["recommended_lower"]) ** 2
+        + (other["recommended_upper"] - other["estimate"]) ** 2
+    )
+    up = sqrt(
+        (risk["recommended_upper"] - risk["estimate"]) ** 2
+        + (other["estimate"] - other["recommended_lower"]) ** 2
+    )
+    return row | {
+        "risk_difference": d, "std_error": error, "lower": d - Z * error, "upper": d + Z * error,
+        "recommended_lower": d - down, "recommended_upper": d + up,
+    }  # fmt: skip
+
+
+def document(plan: Plan, empty: bool = False) -> dict:
+    """A made-up document in the shape of estimates.json; `empty` has nobody in any group."""
+    risks, contrasts, rule = [], [], []
+    for outcome, horizon in product(plan.outcomes, plan.horizons_days):
+        risks.append(_risk(outcome.name, "(all)", "(all)", horizon, 0 if empty else 381, 9))
+        for factor in plan.factors:
+            groups = {}
+            for level in factor.levels:
+                n = 6 if factor.name == "invasion" and level == "yes" else SIZES.get(level, 268)
+                events = 2 if n == 6 else min(EVENTS.get(level, 6), n)
+                groups[level] = _risk(
+                    outcome.name, factor.name, level, horizon, 0 if empty else n, events
+                )
+            risks += groups.values()
+            for level in factor.levels:
+                if level == factor.reference:
+                    continue
+                contrast = _contrast(groups[level], groups[factor.reference])
+                contrasts.append(contrast)
+                if factor.is_rule_factor:
+                    d = contrast["risk_difference"]
+                    rule.append(
+                        {
+                            **{key: contrast[key] for key in ("outcome", "factor", "level")},
+                            "horizon_days": horizon,
+                            "risk_difference": d,
+                            "threshold": outcome.threshold,
+                            "high_risk": None if d is None else d > outcome.threshold,
+                            "bootstrap_share": None if d is None else 0.713,
+                            "bootstrap_samples": 2000,
+                        }
+                    )
+    return {
+        "study": plan.study_id,
+        "cohort_size": 0 if empty else 381,
+        "median_age": None if empty else 66.5,
+        "share_male": None if empty else 0.7113,
+        "risks": risks,
+        "contrasts": contrasts,
+        "rule": rule,
+        "missing": [{"factor": f.name, "n": 17 * i} for i, f in enumerate(plan.factors)],
+        "prevalent": [{"outcome": o.name, "n": 3 * i} for i, o in enumerate(plan.outcomes)],
+        "methods": {"estimator": "Aalen–Johansen", "level": 0.95},
+    }
+
+
+def curve(plan: Plan, n: int = 381, scale: int = 1) -> list[dict]:
+    """The whole cohort, somebody leaving every fortnight; `scale` multiplies all persons."""
+    rows = []
+    for number, outcome in enumerate(plan.outcomes):
+        left, free, risk, competing = n, 1.0, 0.0, 0.0
+        for step in range(200):
+            days = step * 14
+            events = int(step % (11 - 6 * number) == 4 and 6 < step < 90)
+            deaths = int(step % 3 == 1)
+            censored = int(step % 2 == 0 and step > 0)
+            risk += free * events / left
+            competing += free * deaths / left
+            free = 1 - risk - competing
+            low, high = _interval(risk, n)
+            rows.append(
+                {
+                    "study_id": plan.study_id, "outcome": outcome.name, "factor": "(all)",
+                    "level": "(all)", "days": days, "n_at_risk": left * scale,
+                    "n_events": events * scale, "n_competing": deaths * scale,
+                    "n_censored": censored * scale, "risk": risk, "competing_risk": competing,
+                    "recommended_lower": low, "recommended_upper": high,
+                }
+            )  # fmt: skip
+            left -= events + deaths + censored
+    return rows
+
+
+def _step(step: int, label: str, unit: str, n_in: int, n_excluded: int) -> dict:
+    return {
+        "study_id": "dlms", "step": step, "criterion": f"c{step}", "label": label, "unit": unit,
+        "n_in": n_in, "n_excluded": n_excluded, "n_out": n_in - n_excluded,
+    }  # fmt: skip
+
+
+ATTRITION = [
+    _step(0, "Candidate requisitions; excluded: the number leads to no person", "requisitions",
+          1274, 14),
+    _step(1, "Candidate persons", "persons", 620, 0),
+    _step(2, "Only metastases, no primary tumour on the skin", "persons", 620, 14),
+    _step(3, "Slides not reviewable", "persons", 606, 61),
+    _step(4, "Not dermal leiomyosarcoma on review", "persons", 545, 120),
+    _step(5, "Diagnosed before 1980 or after 2022", "persons", 425, 22),
+    _step(6, "Not resident in Denmark on the index date", "persons", 403, 0),
+    _step(7, "Found at autopsy: dead on or before the index date", "persons", 403, 15),
+    _step(8, "Followed for less than a day", "persons", 388, 7),
+]  # fmt: skip
+FLOW = [
+    {"register": "patobank", "table_name": "t_pato", "period": "2001", "stage": stage,
+     "reason": reason, "n_rows": n}
+    for stage, reason, n in (
+        ("received", "", 5120), ("quarantined", "number malformed", 11), ("landed", "", 5109),
+        ("linked", "", 5102), ("unlinked", "number unknown", 7))
+]  # fmt: skip
+CHECKS = [
+    {"check_id": "k1", "suite": "landing.cpr", "status": "pass", "severity": "fatal",
+     "category": "conformance", "words": "Each key once", "n_checked": 812, "n_failing": 0},
+    {"check_id": "k2", "suite": "landing.cpr", "status": "fail", "severity": "convention",
+     "category": "plausibility", "words": "Died after birth", "n_checked": 813, "n_failing": 3,
+     "tolerated_percent": 0.1, "why": "A death before birth is a typing error."},
+    {"check_id": "k3", "status": "not_applicable", "n_checked": 0, "n_failing": 0},
+    {"check_id": "k4", "suite": "marts.cohort", "status": "pass_with_findings", "n_failing": 2},
+]  # fmt: skip
+EVIDENCE = {
+    "study": "dlms",
+    "release_id": "0123456789ab",
+    "keys": {"data": "d" * 64, "definition": "e" * 64, "code": "f" * 64, "gate": "amber"},
+    "deliveries": [
+        {"register": "cpr", "table_name": "t_person", "period": None, "delivered_on": "2024-06-01",
+         "complete_to": "2023-06-30", "rows": 4711, "sha256": "a" * 64, "format": "csv",
+         "path": "cpr/2024-06-01/t_person.csv"}
+    ],
+    "contracts": {"cpr": "1.2.0"},
+    "environment_lock_sha256": "b" * 64,
+}  # fmt: skip
+FILES = [{"path": "estimates.json", "bytes": 48213}, {"path": "parquet/cohort.parquet", "bytes": 9}]
+TITLE = "Risk groups in dermal leiomyosarcoma, Denmark 1980–2022"
+
+
+def page(**changes) -> str:
+    given = {
+        "document": document(DLMS), "plan": DLMS, "attrition": ATTRITION, "linkage_flow": FLOW,
+        "checks": CHECKS, "evidence": EVIDENCE, "files": FILES, "title": TITLE,
+        "question": "Which findings divide patients?",
+    }  # fmt: skip
+    return report.index_page(**given | changes)
+
+
+def write_figures(plan: Plan, folder: Path, empty: bool = False) -> list[Path]:
+    folder.mkdir()
+    pairs = {
+        name: (folder / f"{name}.svg", folder / f"{name}.png")
+        for name in ("forest_plot", "cumulative_incidence", "cohort_flow")
+    }
+    report.forest_plot(document(plan, empty), plan, *pairs["forest_plot"])
+    report.cumulative_incidence([] if empty else curve(plan), plan, *pairs["cumulative_incidence"])
+    report.cohort_flow(ATTRITION, *pairs["cohort_flow"], TITLE)
+    return [path for pair in pairs.values() for path in pair]
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes, and the text of each section."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text: dict[str, str] = {}
+        self._section = "top"
+        self._open: list[str] = []
+        self.unbalanced: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "section":
+            self._section = dict(attrs)["aria-labelledby"]
+        if tag not in ("meta", "img"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self._open or self._open.pop() != tag:
+            self.unbalanced.append(tag)
+
+    def handle_data(self, data):
+        if self._open[-1:] != ["style"]:
+            self.text[self._section] = self.text.get(self._section, "") + " " + data
+
+
+# ------------------------------------------------------------------ the same, and alone
+
+
+def test_the_same_input_gives_the_same_bytes_whatever_matplotlibrc_says(tmp_path):
+    import matplotlib
+
+    first = write_figures(DLMS, tmp_path / "one")
+    with matplotlib.rc_context({"font.size": 20, "lines.antialiased": False, "svg.hashsalt": "x"}):
+        second = write_figures(DLMS, tmp_path / "two")
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes(), one.name
+    assert page() == page()
+
+
+def test_a_figure_says_neither_when_nor_by_what_it_was_made(tmp_path):
+    from PIL import Image
+
+    for path in write_figures(ONE, tmp_path / "one"):
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                assert set(image.info) == {"dpi"}
+        else:
+            text = path.read_text()
+            assert "matplotlib" not in text.lower()
+            assert "metadata" not in text
+            assert not re.search(r"\d\d:\d\d", text)
+
+
+def test_a_vector_figure_needs_no_font_and_no_server(tmp_path):
+    for path in write_figures(LONG, tmp_path / "one"):
+        if path.suffix == ".svg":
+            text = re.sub(r'xmlns(:\w+)?="[^"]*"', "", path.read_text())
+            assert "<text" not in text
+            assert "font-family" not in text
+            assert "//" not in text
+            assert "http" not in text
+
+
+def test_the_page_asks_no_server_and_runs_no_script():
+    text = page()
+    assert "//" not in text
+    assert not re.search(r"https?:", text)
+    tags = Reader(text).tags
+    assert not {"script", "link", "iframe", "object", "base", "form"} & {tag for tag, _ in tags}
+    for _, attributes in tags:
+        for name in ("href", "src"):
+            assert not re.match(r"\w+:|/", attributes.get(name) or "")
+        assert not any(name.startswith("on") for name in attributes)
+    policy = [a["content"] for _, a in tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == ["default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"]
+
+
+def test_matplotlib_is_loaded_only_when_something_is_drawn():
+    code = "import sys, etl.report; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=False).returncode == 0
+
+
+def test_drawing_touches_no_state_of_pyplot(tmp_path):
+    code = (
+        "import sys; sys.path[:0] = ['tests']; import test_report as t; from pathlib import Path;"
+        "t.write_figures(t.ONE, Path(sys.argv[1])); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    run = [sys.executable, "-c", code, str(tmp_path / "one")]
+    assert subprocess.run(run, cwd=CHECKOUT, check=False).returncode == 0
+
+
+# ------------------------------------------------------------------ nothing over anything else
+
+
+def overlaps(sheet) -> list[tuple[str, str]]:
+    """Pairs of texts that cover one another, and texts that reach past the sheet."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    canvas = FigureCanvasAgg(sheet.figure)
+    renderer = canvas.get_renderer()
+    boxes = [
+        (text.get_text(), text.get_window_extent(renderer)) for text in sheet.figure.findobj(Text)
+    ]
+    page_box = sheet.figure.bbox
+    slack = 0.8  # pixels: a box is rounded outwards
+    found = [
+        (a, b)
+        for (a, one), (b, two) in combinations(boxes, 2)
+        if min(one.x1, two.x1) - max(one.x0, two.x0) > slack
+        and min(one.y1, two.y1) - max(one.y0, two.y0) > slack
+    ]
+    return found + [
+        (text, "the edge")
+        for text, box in boxes
+        if box.x0 < 0 or box.y0 < 0 or box.x1 > page_box.x1 or box.y1 > page_box.y1
+    ]
+
+
+@pytest.mark.parametrize("plan", [DLMS, ONE, LONG], ids=["2x10", "1x1", "long labels"])
+@pytest.mark.parametrize("empty", [False, True], ids=["estimates", "nobody"])
+def test_no_text_covers_another_in_the_forest_plot(plan, empty):
+    with drawing.own_style():
+        assert overlaps(forest.draw(document(plan, empty), plan)) == []
+
+
+@pytest.mark.parametrize("plan", [DLMS, ONE, LONG], ids=["2", "1", "long labels"])
+@pytest.mark.parametrize("scale", [1, 10_000], ids=["hundreds", "millions"])
+def test_no_text_covers_another_in_the_curves(plan, scale):
+    with drawing.own_style():
+        assert overlaps(curves.draw(curve(plan, scale=scale), plan)) == []
+        assert overlaps(curves.draw([], plan)) == []
+
+
+def test_no_text_covers_another_in_the_cohort_flow():
+    long = [row | {"label": f"{row['label']}, " * 6} for row in ATTRITION]
+    millions = [
+        row | {name: row[name] * 10**6 for name in ("n_in", "n_excluded", "n_out")}
+        for row in ATTRITION
+    ]
+    with drawing.own_style():
+        for rows in (ATTRITION, long, millions, ATTRITION[2:], ATTRITION[:1], []):
+            assert overlaps(cohort.draw(rows, TITLE * 2)) == []
+
+
+def test_wrapped_lines_keep_to_their_width_and_lose_no_letter():
+    text = LONG.factors[0].label
+    for width in (30, 90, 180):
+        lines = drawing.wrapped(text, width, bold=True)
+        assert all(drawing.width_of(line, bold=True) <= width for line in lines)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+# ------------------------------------------------------------------ what the figures say
+
+
+def texts_of(sheet) -> list[str]:
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in sheet.figure.findobj(Text) if text.get_text()]
+
+
+def test_the_forest_plot_prints_every_group_with_the_recommended_interval():
+    given = document(DLMS)
+    with drawing.own_style():
+        texts = texts_of(forest.draw(given, DLMS))
+    for risk in given["risks"]:
+        low, high = (100 * risk[f"recommended_{end}"] for end in ("lower", "upper"))
+        assert f"{100 * risk['estimate']:.1f} ({low:.1f}–{high:.1f})" in texts
+        assert f"{risk['events']} / {risk['n']}" in texts
+    for contrast in given["contrasts"]:
+        numbers = [100 * contrast[name] for name in
+                   ("risk_difference", "recommended_lower", "recommended_upper")]  # fmt: skip
+        d, low, high = (f"{round(n, 1) + 0.0:.1f}".replace("-", "−") for n in numbers)
+        assert f"{d} ({low} to {high})" in texts
+    assert texts.count("reference") == len(DLMS.outcomes) * len(DLMS.factors)
+    assert "threshold 5" in texts
+    assert "threshold 10" in texts
+
+
+def test_few_events_are_marked_in_the_figure_and_five_are_not():
+    for events, marked in ((4, True), (5, False)):
+        given = document(ONE)
+        for risk in given["risks"]:
+            if risk["level"] == "yes":
+                risk["events"] = events
+        with drawing.own_style():
+            texts = texts_of(forest.draw(given, ONE))
+        assert ("*" in texts) == marked
+        assert any("fewer than 5 events" in text for text in texts) == marked
+
+
+def test_what_cannot_be_estimated_is_a_dash_and_never_a_zero():
+    given = document(DLMS, empty=True)
+    with drawing.own_style():
+        texts = texts_of(forest.draw(given, DLMS))
+    assert "–" in texts
+    assert not any("0.0" in text for text in texts)
+    results = Reader(page(document=given)).text["results"]
+    assert "0.0" not in results
+    assert "nobody in this group" in results
+    assert "no answer" in results
+
+
+def test_an_interval_of_a_handful_does_not_press_the_others_together():
+    strong = forest._Cells("", "", "", "", "", "", _span(0.05, 0.0, 0.1), is_weak=False)
+    weak = forest._Cells("", "", "", "", "", "", _span(0.2, -0.4, 0.95), is_weak=True)
+    ticks = forest._axis([strong, weak], 0.05)
+    assert ticks[0] <= 0
+    assert 0.2 <= ticks[-1] < 0.3
+    assert forest._axis([weak], 0.05)[-1] >= 0.95
+
+
+def _span(difference: float, low: float, high: float) -> dict:
+    return {"risk_difference": difference, "lower": low, "upper": high,
+            "recommended_lower": low, "recommended_upper": high}  # fmt: skip
+
+
+def test_at_risk_is_counted_before_a_day_and_events_up_to_and_including_it():
+    rows = [
+        {"days": 0, "n_at_risk": 10, "n_events": 0, "n_competing": 0, "n_censored": 0},
+        {"days": 100, "n_at_risk": 10, "n_events": 1, "n_competing": 2, "n_censored": 0},
+        {"days": 200, "n_at_risk": 7, "n_events": 1, "n_competing": 0, "n_censored": 3},
+    ]
+    assert curves._counts_at(rows, 0) == (10, 0, 0)
+    assert curves._counts_at(rows, 99) == (10, 0, 0)
+    assert curves._counts_at(rows, 100) == (10, 1, 2)
+    assert curves._counts_at(rows, 101) == (7, 1, 2)
+    assert curves._counts_at(rows, 200) == (7, 2, 2)
+    assert curves._counts_at(rows, 365) == (3, 2, 2)
+
+
+def test_the_curve_ends_where_nobody_is_followed_any_more():
+    from matplotlib.lines import Line2D
+
+    ends = []
+    for last in (900, 3000):
+        rows = [row for row in curve(DLMS) if row["days"] <= last]
+        with drawing.own_style():
+            sheet = curves.draw(rows, DLMS)
+        widest = max(
+            line.get_xdata()[-1] - line.get_xdata()[0]
+            for line in sheet.figure.findobj(Line2D)
+            if len(line.get_xdata()) > 2
+        )
+        ends.append(widest / curves.PLOT_WIDTH)
+    assert ends[0] == pytest.approx(896 / HORIZON)
+    assert ends[1] == pytest.approx(1)
+
+
+# ------------------------------------------------------------------ the flow
+
+
+def test_the_flow_line_names_every_loss_and_closes():
+    assert report.flow_line(ATTRITION) == (
+        "Cohort flow: 620 candidate persons − 14 only metastases, no primary tumour on the skin "
+        "− 61 slides not reviewable − 120 not dermal leiomyosarcoma on review "
+        "− 22 diagnosed before 1980 or after 2022 "
+        "− 15 found at autopsy: dead on or before the index date − 7 followed for less than a day "
+        "→ 381 included"
+    )
+
+
+def test_the_flow_line_does_not_depend_on_the_order_of_rows():
+    assert report.flow_line(ATTRITION[::-1]) == report.flow_line(ATTRITION)
+
+
+def test_a_flow_that_begins_with_a_loss_and_one_without_steps_have_a_line_too():
+    rows = [_step(1, "WHO class unknown", "persons", 9, 2)]
+    assert report.flow_line(rows) == "Cohort flow: 9 persons − 2 WHO class unknown → 7 included"
+    assert report.flow_line([]) == "Cohort flow: no steps"
+
+
+def test_the_flow_picture_shows_every_count_also_of_those_where_nobody_left():
+    with drawing.own_style():
+        texts = texts_of(cohort.draw(ATTRITION, TITLE))
+    for number in ("1,274", "620", "606", "545", "425", "388", "381", "14", "61", "22", "0", "7"):
+        assert number in texts
+    assert texts.count("14") == 2
+    assert "persons included" in texts
+    assert "1,260 requisitions" in " ".join(texts)
+
+
+# ------------------------------------------------------------------ the page
+
+
+def test_whatever_comes_in_is_escaped():
+    bad = '<script>alert("x")</script><img src=x onerror=y> & \'"><b>'
+    outcome = Outcome("o", bad, 0.05, from_day=7)
+    factor = Factor("f", bad, (bad, "no"), "no", True)
+    plan = Plan(bad, (HORIZON,), (outcome,), (factor,))
+    given = document(plan) | {"notes": [bad], "methods": {bad: bad, "level": 0.95}}
+    for risk in given["risks"]:
+        risk["note"] = bad
+
+    def spoiled(rows: list[dict]) -> list[dict]:
+        # The stage is our own word, and the sums go by it.
+        return [
+            {k: bad if isinstance(v, str) and k != "stage" else v for k, v in row.items()}
+            for row in rows
+        ]
+
+    text = page(
+        document=given, plan=plan, title=bad, question=bad,
+        attrition=spoiled(ATTRITION), linkage_flow=spoiled(FLOW), checks=spoiled(CHECKS),
+        files=spoiled(FILES), evidence=EVIDENCE | {
+            "release_id": bad, "keys": {bad: bad, "gate": bad}, "contracts": {bad: bad},
+            "deliveries": spoiled(EVIDENCE["deliveries"]),
+        },
+    )  # fmt: skip
+    read = Reader(text)
+    assert "script" not in {tag for tag, _ in read.tags}
+    assert len([tag for tag, _ in read.tags if tag == "img"]) == 3
+    assert not any("onerror" in attributes for _, attributes in read.tags)
+    assert "<script" not in text
+    assert read.unbalanced == []
+    assert sum(part.count('<script>alert("x")</script>') for part in read.text.values()) > 30
+
+
+def test_an_address_of_a_file_cannot_lead_elsewhere():
+    names = ["javascript:alert(1)", "//evil/x", "a b?c#d.json"]
+    tags = Reader(page(files=[{"path": name, "bytes": 1} for name in names])).tags
+    hrefs = {attributes.get("href") for tag, attributes in tags if tag == "a"}
+    assert {"./javascript%3Aalert%281%29", "./evil/x", "./a%20b%3Fc%23d.json"} <= hrefs
+
+
+def test_the_page_can_be_read_by_keyboard_and_by_ear():
+    read = Reader(page())
+    assert read.unbalanced == []
+    assert read.tags[0] == ("html", {"lang": "en"})
+    ids = {attributes["id"] for _, attributes in read.tags if "id" in attributes}
+    for tag, attributes in read.tags:
+        if tag == "th":
+            assert "scope" in attributes
+        if tag == "img":
+            assert attributes["alt"]
+        if attributes.get("role") == "region":
+            assert attributes["tabindex"] == "0"
+            assert attributes["aria-label"]
+        if (attributes.get("href") or "").startswith("#"):
+            assert attributes["href"][1:] in ids
+    n = {tag: sum(t == tag for t, _ in read.tags) for tag in ("table", "caption")}
+    assert n["table"] == n["caption"] > 8
+    headings = [tag for tag, _ in read.tags if re.fullmatch(r"h\d", tag)]
+    assert headings[0] == "h1"
+    assert headings.count("h1") == 1
+
+
+def _numbers(text: str) -> set[str]:
+    return set(re.findall(r"\d[\d,]*(?:\.\d+)?", text))
+
+
+def test_every_number_among_the_results_comes_from_the_document():
+    given = document(DLMS)
+    allowed = {"95", "5", "10"}  # the level, and the bounds of the marks
+    allowed |= _numbers(" ".join(f"{f.label} {' '.join(f.levels)}" for f in FACTORS))
+    allowed |= _numbers(f"{HORIZON:,} {given['cohort_size']:,} {given['median_age']:g}")
+    allowed.add(f"{100 * given['share_male']:.1f}")
+    for part in ("risks", "contrasts", "rule", "missing", "prevalent"):
+        for row in given[part]:
+            for value in row.values():
+                if isinstance(value, float):
+                    forms = (f"{100 * value:.1f}", f"{100 * value:.2f}", f"{100 * value:.0f}")
+                    allowed |= {form.removeprefix("-") for form in forms}
+                    allowed.add(f"{100 * value:g}")
+                elif isinstance(value, int):
+                    allowed.add(f"{value:,}")
+    shown = Reader(page(document=given)).text["results"]
+    assert _numbers(shown) <= allowed
+
+    for risk in given["risks"]:
+        for end in ("", "recommended_"):
+            low, high = (f"{100 * risk[f'{end}{side}']:.1f}" for side in ("lower", "upper"))
+            assert f" {low}–{high} " in f"{shown} ".replace("-0.0", "0.0")
+    for row in given["missing"]:
+        assert row["n"] == 0 or f" {row['n']} " in f"{shown} "
+
+
+def test_the_page_follows_the_document():
+    given = document(ONE)
+    given["rule"][0] |= {"high_risk": False, "bootstrap_share": 0.4321, "bootstrap_samples": 1234}
+    given["risks"][0]["events"] = 8642
+    shown = Reader(page(document=given, plan=ONE)).text["results"]
+    assert "8,642" in shown
+    assert "43 % of 1,234" in shown
+    assert "no factor is high-risk by the rule" in shown
+
+
+def test_the_words_of_a_study_come_from_the_study():
+    other = Reader(page(document=document(ONE), plan=ONE, title="T", question="Q",
+                        attrition=[], linkage_flow=[], checks=[]))  # fmt: skip
+    words = " ".join(other.text.values()).lower()
+    for word in ("leiomyosarcoma", "aismn", "local recurrence", "guarantee", "denmark", "skin"):
+        assert word not in words
+    reading = Reader(page(document=document(DLMS) | {"notes": ["No AISMN row."]})).text["reading"]
+    assert "No AISMN row." in reading
+    assert "Local recurrence cannot occur before day 90, while deaths can" in reading
+    assert "Metastasis cannot occur" not in reading
+
+
+def test_both_intervals_are_named_and_rare_events_warned_of():
+    read = Reader(page())
+    assert "Recommended" in read.text["results"]
+    assert "As published" in read.text["results"]
+    assert "fewer than 5 events" in read.text["results"]
+    assert "Under 5 events" in read.text["reading"]
+
+
+def test_a_check_that_could_not_fail_is_not_counted_as_passed():
+    shown = re.sub(r"\s+", " ", Reader(page()).text["checks"])
+    assert "3 checks that could fail: 1 pass, 1 pass with findings, 1 fail" in shown
+    assert "1 not applicable, 0 not run: neither counts as a pass" in shown
+    assert shown.index("Died after birth") < shown.index("k4") < shown.index("Each key once")
+
+
+def test_the_linkage_table_shows_where_every_row_went():
+    shown = Reader(page()).text["linkage"]
+    for words in ("5,120", "11", "5,109", "5,102", "99.86", "number malformed", "number unknown"):
+        assert words in shown
+
+
+def test_the_evidence_names_every_key_and_every_delivered_file():
+    shown = Reader(page()).text["evidence"]
+    for value in ("d" * 64, "e" * 64, "f" * 64, "amber", "a" * 64, "b" * 64, "1.2.0", "4,711",
+                  "0123456789ab", "2023-06-30", "cpr/2024-06-01/t_person.csv"):  # fmt: skip
+        assert value in shown
+
+
+def test_ticks_cover_what_they_must_in_round_steps():
+    from etl.report.numbers import nice_ticks
+
+    for low, high in ((-0.06, 0.69), (0, 0.04), (-0.1234, 0.0501), (0, 1), (-1, 1), (0, 0.003)):
+        ticks = nice_ticks(low, high)
+        assert ticks[0] <= low + 1e-9
+        assert ticks[-1] >= high - 1e-9
+        assert 3 <= len(ticks) <= 7

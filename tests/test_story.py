@@ -1,0 +1,274 @@
+"""The whole road in one go: mock registers to a released risk table, three times over.
+
+Once through the Airflow DAGs as `make demo` does it, on the default mock; once by `kobling run`;
+once more in another folder and time zone, which must end in the same release.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from etl import ledger, steps
+from etl.cli import main
+from etl.home import Home
+from tests import story
+
+
+def estimates(home: Path) -> dict:
+    return json.loads((home / "releases" / "dlms" / "current" / "estimates.json").read_text())
+
+
+@pytest.fixture(params=["demo", "small"])
+def ran(request) -> Path:
+    return request.getfixturevalue(request.param)[0]
+
+
+# -------------------------------------------------------------------- the right people and figures
+
+
+def test_exactly_the_planted_patients_are_found_and_everyone_else_has_the_planted_reason(ran):
+    assert story.wrong_verdicts(story.settings_of(ran), ran / "restricted" / "answers") == []
+
+
+def test_every_published_figure_is_computed_to_its_printed_digits(ran):
+    assert len(list(story.published_figures())) == 47
+    found = estimates(ran)
+    assert story.disagreements(found) == []
+    assert found["cohort_size"] == 381
+    assert found["median_age"] == 66
+    assert round(found["share_male"] * 100) == 71
+
+
+def test_a_figure_that_is_off_by_one_printed_digit_would_be_seen(ran):
+    found = estimates(ran)
+    for row in found["risks"]:
+        if (row["outcome"], row["factor"], row["level"]) == ("metastasis", "necrosis", "yes"):
+            row["upper"] += 0.001
+    assert len(story.disagreements(found)) == 1
+
+
+def test_the_rule_finds_the_high_risk_factors_of_the_paper(ran):
+    high = {(r["outcome"], r["factor"]) for r in estimates(ran)["rule"] if r["high_risk"]}
+    assert {
+        ("metastasis", "necrosis"), ("metastasis", "mitotic_grade"), ("metastasis", "invasion"),
+        ("local_recurrence", "margins"), ("local_recurrence", "invasion"),
+    } <= high  # fmt: skip
+
+
+def test_the_flow_is_the_answer_sheets_and_its_sums_close(ran):
+    with duckdb.connect(str(Home(ran).warehouse), read_only=True) as con:
+        steps_found = con.execute(
+            "select step, criterion, n_in, n_excluded, n_out from marts.attrition "
+            "where study_id = 'dlms' order by step"
+        ).fetchall()
+        requisitions = con.execute(
+            "select count(*) from cohort.int_candidate_requisition where study_id = 'dlms'"
+        ).fetchone()[0]
+    expected = story.answer_sheet(ran / "restricted" / "answers", "flow")
+    assert len(steps_found) == len(expected)
+    for (step, criterion, n_in, n_excluded, n_out), row in zip(steps_found, expected, strict=True):
+        assert (str(step), criterion, str(n_excluded)) == (
+            row["step"], row["criterion"], row["n_excluded"],
+        )  # fmt: skip
+        assert n_in - n_excluded == n_out
+        if step > 0:
+            assert (str(n_in), str(n_out)) == (row["n_in"], row["n_out"])
+    assert steps_found[0][4] == requisitions
+
+
+# -------------------------------------------------------------------- the promises
+
+
+def test_every_row_is_somewhere(ran):
+    """Rows in = landed + quarantined, landed = linked + unlinked, counted in the files anew."""
+    home = Home(ran)
+    delivered = {
+        (m["register"], file["table"], file["period"] or "all", file["sha256"]): file["rows"]
+        for path in home.deliveries.glob("*/*/manifest.json")
+        for m in [json.loads(path.read_text())]
+        for file in m["files"]
+    }
+    winners = duckdb.sql(
+        f"select register, table_name, period, sha256 from '{home.lake / 'delivery.parquet'}'"
+    ).fetchall()
+    assert len(winners) > 50
+    for register, table, period, sha256 in winners:
+        slot = f"{register}/{table}/period={period}"
+
+        def count(store: str, slot: str = slot) -> int:
+            files = list((home.root / store / slot).glob("*.parquet"))
+            return sum(
+                duckdb.sql(f"select count(*) from read_parquet('{file}')").fetchone()[0]
+                for file in files
+            )
+
+        linked, unlinked = count("lake/linked"), 0
+        place = home.unlinked / slot / "part.parquet"
+        unlinked, quarantined_with_number = duckdb.sql(
+            "select count(*) filter (where stage = 'linkage'), "
+            f"count(*) filter (where stage = 'landing') from read_parquet('{place}')"
+        ).fetchone()
+        landed = {
+            path: duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone()[0]
+            for path in (home.landing / slot).glob("*.parquet")
+        }
+        rows = delivered[register, table, period, sha256]
+        assert linked + unlinked in landed.values(), slot
+        assert rows - (linked + unlinked) >= quarantined_with_number, slot
+        assert rows - (linked + unlinked) in [
+            duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone()[0]
+            for path in (home.quarantine / slot).glob("*.parquet")
+        ] + [0], slot
+
+
+def test_every_planted_defect_is_where_the_answer_sheet_says(ran):
+    """Quarantined and flagged rows are the planted ones: none missing, none too many."""
+    home = Home(ran)
+    expected = {"quarantine": set(), "findings": set()}
+    for defect in story.answer_sheet(ran / "restricted" / "answers", "defects"):
+        outcome, _, reason = defect["expected"].partition(":")
+        store = {"quarantined": "quarantine", "finding": "findings"}.get(outcome)
+        if store:
+            source = home.deliveries / defect["register"] / defect["path"]
+            sha256 = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+            expected[store].add((sha256, int(defect["row"]), reason))
+    for store, column in (("quarantine", "reason"), ("findings", "finding")):
+        found = set(
+            duckdb.sql(
+                f"select source_file, source_row, {column} from read_parquet("
+                f"'{home.restricted / store}/*/*/*/*.parquet', union_by_name = true)"
+            ).fetchall()
+        )
+        assert len(expected[store]) >= 10
+        assert found == expected[store]
+
+
+def test_no_personal_number_stands_outside_the_restricted_zone(ran):
+    assert story.leaks(ran, ran / "restricted" / "answers") == []
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{0[0]}{0[1]}-", "00{}"])
+def test_the_search_for_numbers_would_find_one(spelling):
+    number = "6102501234"
+    text = f"x {number[:6]}-{number[6:]} y" if "-" in spelling else f"x {spelling.format(number)} y"
+    assert story.numbers_in(text.encode(), {number.encode()}, []) == {number}
+    assert story.numbers_in(b"1234567890123456789", {b"2345678901"}, []) == set()
+
+
+def test_the_chain_ends_in_a_ledger_that_holds_together(ran):
+    entries = ledger_lines(ran)
+    before = ledger.START
+    for line in entries:
+        assert json.loads(line)["before"] == before
+        before = hashlib.sha256(line).hexdigest()
+    assert json.loads(entries[-1])["event"] == "released"
+
+
+def ledger_lines(home: Path) -> list[bytes]:
+    return Home(home).ledger.read_bytes().splitlines()
+
+
+def test_a_release_is_whole_and_says_what_it_was_made_from(ran):
+    live = (ran / "releases" / "dlms" / "current").resolve()
+    evidence = json.loads((live / "evidence.json").read_text())
+    named = set(evidence["files"])
+    assert {
+        "estimates.json", "forest_plot.svg", "forest_plot.png", "cohort_flow.svg",
+        "parquet/cohort.parquet", "parquet/time_to_event.parquet", "data_docs/index.html",
+    } <= named  # fmt: skip
+    for path, sha256 in evidence["files"].items():
+        assert hashlib.sha256((live / path).read_bytes()).hexdigest() == sha256
+        assert not (live / path).stat().st_mode & 0o222
+    for entry in evidence["deliveries"]:
+        delivered = ran / "deliveries" / entry["path"]
+        assert hashlib.sha256(delivered.read_bytes()).hexdigest() == entry["sha256"]
+    with duckdb.connect(str(live / "marts.duckdb"), read_only=True) as con:
+        assert con.execute("select count(*) from marts.cohort").fetchone()[0] == 381
+        assert con.execute("select typeof(any_value(person_id)) from marts.cohort").fetchone() == (
+            "VARCHAR",
+        )
+
+
+def test_the_same_input_gives_the_same_release_elsewhere(small, tmp_path):
+    home, _ = story.run_small(tmp_path / "elsewhere" / "home", TZ="America/Nome", LANG="C")
+    first = (small[0] / "releases" / "dlms" / "current").resolve()
+    second = (home / "releases" / "dlms" / "current").resolve()
+    assert first.name == second.name
+    assert story.contents(first) == story.contents(second)
+
+
+# -------------------------------------------------------------------- what a person sees
+
+
+def test_the_demo_ends_with_tables_flow_and_the_page(demo):
+    home, ended = demo
+    shown = ended.stdout
+    for word in ("kobling receive", "kobling land", "kobling release dlms", "Metastasis", "381"):
+        assert word in shown
+    page = home / "releases" / "dlms" / "current"
+    assert f"{page.resolve()}/index.html" in shown
+    assert (page / "index.html").exists()
+
+
+def test_a_second_demo_finds_nothing_new(demo):
+    home, _ = demo
+    before = ledger_lines(home)
+    again = story.command(home, "etl.demo")
+    assert again.returncode == 0
+    assert "Nothing new" in again.stdout
+    assert ledger_lines(home) == before
+
+
+def test_a_second_run_finds_nothing_new(small):
+    home, _ = small
+    before = ledger_lines(home)
+    again = story.command(home, "etl.cli", "run")
+    assert again.returncode == 0
+    assert "Nothing new" in again.stdout
+    assert ledger_lines(home) == before
+
+
+def test_each_step_by_itself_finds_nothing_new(small):
+    said = []
+    settings = story.settings_of(small[0])
+    assert steps.land(settings, None, said.append) == 0
+    assert not steps.link(settings, said.append)
+    assert not steps.select(settings, said.append)
+    steps.check(settings, said.append)
+    steps.estimate(settings, "dlms", said.append)
+    steps.release(settings, "dlms", said.append)
+    assert all("nothing new" in line for line in said), said
+
+
+@pytest.mark.parametrize("command", list(main.commands))
+def test_every_command_has_help_with_an_example(command):
+    shown = CliRunner().invoke(main, [command, "--help"])
+    assert shown.exit_code == 0
+    assert f"kobling {command}" in shown.output.split("Example:")[1]
+
+
+# -------------------------------------------------------------------- killed
+
+
+def test_a_run_killed_in_every_step_ends_as_an_undisturbed_one(small, tmp_path):
+    """kill -9 a moment after each step has begun; then start again."""
+    home = tmp_path / "home"
+    story.mock_small(home)
+    for step, seconds in (("land", 3.0), ("link", 0.7), ("select", 4.0), ("release", 1.0)):
+        story.kill_in(home, step, after_seconds=seconds)
+        live = home / "releases" / "dlms" / "current"
+        assert not live.exists(), "nothing is released before the end"
+    assert story.command(home, "etl.cli", "run").returncode == 0
+    assert story.contents(home / "releases" / "dlms" / "current") == story.contents(
+        small[0] / "releases" / "dlms" / "current"
+    )
+    assert not list((home / "releases" / "dlms").glob(".new-*"))
+    assert not list((home / "restricted" / "scratch").glob("land-*"))
+    before = ledger.START
+    for line in ledger_lines(home):
+        assert json.loads(line)["before"] == before
+        before = hashlib.sha256(line).hexdigest()

@@ -1,0 +1,140 @@
+"""The SQL that selects the cohort, against a second program written from the study's page alone.
+
+Invented persons who live on the boundaries of the rules are judged by both; whatever the two say
+about a person must be equal. `tests/evaluator.py` lists how it reads what the page leaves open.
+"""
+
+from collections import Counter
+
+import pytest
+
+from tests import evaluator, generated_persons
+from tests.written_lake import Lake, settings_for
+
+N_PERSONS = 2000
+COMPLETE_TO = generated_persons.COMPLETE_TO[1]
+FIRST_ID = generated_persons.FIRST_PERSON_ID
+
+
+@pytest.fixture(scope="module")
+def persons() -> list[dict]:
+    return generated_persons.generate(seed=1, n=N_PERSONS)
+
+
+@pytest.fixture(scope="module")
+def verdicts(persons) -> dict[int, evaluator.Verdict]:
+    return evaluator.evaluate_all(persons, COMPLETE_TO)
+
+
+@pytest.fixture(scope="module")
+def lake(persons, tmp_path_factory) -> Lake:
+    made = Lake(settings_for(tmp_path_factory.mktemp("two_evaluators")))
+    for table, rows in generated_persons.write_lake_rows(persons).items():
+        for row in rows:
+            made.add(table, **row)
+    made.write(COMPLETE_TO)
+    made.build()
+    return made
+
+
+def by_person(lake: Lake, query: str) -> dict[int, dict]:
+    return {row.pop("person_id") - FIRST_ID: row for row in lake.ask(query)}
+
+
+def place(code: str) -> str:
+    """As the models write it: the first five characters and the side."""
+    return code[:5] + (evaluator.side(code) or "")
+
+
+def differences(persons, expected: dict, found: dict) -> str:
+    """What differs, a line a person, and the traits that those persons share; '' where nothing."""
+    wrong = {
+        key: (expected.get(key), found.get(key))
+        for key in expected.keys() | found.keys()
+        if expected.get(key) != found.get(key)
+    }
+    traits_of = {person["id"]: person["traits"] for person in persons}
+    traits = Counter(t for key in wrong for t in traits_of[key if isinstance(key, int) else key[0]])
+    lines = [f"{key}: evaluator {one}, SQL {other}" for key, (one, other) in sorted(wrong.items())]
+    return "\n".join(
+        [*lines[:20], f"{len(wrong)} differ, with {traits.most_common(5)}"] * bool(wrong)
+    )
+
+
+def test_the_same_persons_are_candidates_with_the_same_verdict_on_every_step(
+    persons, verdicts, lake
+):
+    expected = {
+        key: "".join("01"[verdict.steps[step]] for step in sorted(verdict.steps))
+        for key, verdict in verdicts.items()
+    }
+    found = by_person(lake, "select person_id, criteria_bits from marts.exclusion_reasons")
+    found = {key: row["criteria_bits"] for key, row in found.items()}
+    assert len(expected) > N_PERSONS * 0.8
+    assert differences(persons, expected, found) == ""
+
+
+def test_the_first_failed_step_is_the_same(persons, verdicts, lake):
+    expected = {key: verdict.first_failed_step for key, verdict in verdicts.items()}
+    found = by_person(lake, "select person_id, first_failed_step from marts.exclusion_reasons")
+    found = {key: row["first_failed_step"] for key, row in found.items()}
+    assert set(expected.values()) == {None, *evaluator.STEPS}
+    assert differences(persons, expected, found) == ""
+
+
+def test_the_index_date_and_the_index_places_are_the_same(persons, verdicts, lake):
+    expected = {
+        key: (verdict.index_date, {place(code) for code in verdict.index_places})
+        for key, verdict in verdicts.items()
+    }
+    found = by_person(
+        lake,
+        "select person_id, index_date, places from cohort.int_index_event where study_id = 'dlms'",
+    )
+    found = {
+        key: (row["index_date"], set((row["places"] or "").split("|")) - {""})
+        for key, row in found.items()
+    }
+    assert differences(persons, expected, found) == ""
+
+
+def test_follow_up_ends_on_the_same_day(persons, verdicts, lake):
+    expected = {key: v.follow_up_end for key, v in verdicts.items() if v.index_date}
+    found = by_person(
+        lake,
+        "select person_id, follow_up_end_date from cohort.int_follow_up "
+        "where study_id = 'dlms' and index_date is not null",
+    )
+    found = {key: row["follow_up_end_date"] for key, row in found.items()}
+    assert differences(persons, expected, found) == ""
+
+
+def test_outcomes_have_the_same_days_and_codes_and_are_prevalent_alike(persons, verdicts, lake):
+    expected = {
+        (key, name): "prevalent" if outcome.prevalent else (outcome.days, outcome.event_code)
+        for key, verdict in verdicts.items()
+        for name, outcome in verdict.outcomes.items()
+    }
+    found = {
+        (row["person_id"] - FIRST_ID, row["outcome"]): (row["days"], row["event_code"])
+        for row in lake.ask("select * from marts.time_to_event where study_id = 'dlms'")
+    } | {
+        (row["person_id"] - FIRST_ID, row["outcome"]): "prevalent"
+        for row in lake.ask("select * from marts.prevalent_outcome where study_id = 'dlms'")
+    }
+    assert {"prevalent"} < set(expected.values())
+    assert {0, 1, 2} <= {answer[1] for answer in expected.values() if answer != "prevalent"}
+    assert differences(persons, expected, found) == ""
+
+
+def test_factors_have_the_same_levels(persons, verdicts, lake):
+    expected = {
+        (key, name): level
+        for key, verdict in verdicts.items()
+        for name, level in verdict.factors.items()
+    }
+    found = {
+        (row["person_id"] - FIRST_ID, row["factor"]): row["level"]
+        for row in lake.ask("select * from marts.factor where study_id = 'dlms'")
+    }
+    assert differences(persons, expected, found) == ""
