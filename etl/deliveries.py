@@ -21,6 +21,8 @@ from etl.registers import Register
 
 MANIFEST = "manifest.json"
 FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
+# A year, or a month or quarter of one: 2005, 2005-03, 2005Q1. It becomes a folder's name.
+PERIOD = re.compile(r"\d{4}(?:[-_]?(?:\d{2}|[QqHh]\d))?")
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 COVERAGES = ("stock", "period", "correction")
 
@@ -161,7 +163,7 @@ def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
     if not isinstance(item, dict) or set(fields) - set(item):
         raise refuse("a file entry lacks a field", ", ".join(fields))
     period = item["period"]
-    if period is not None and not re.fullmatch(r"[0-9A-Za-z_-]{1,20}", str(period)):
+    if period is not None and not PERIOD.fullmatch(str(period)):
         raise refuse(f"{item['path']} has period '{period}'", "text such as 2005, or null")
     if register.table(item["table"]) is None:
         known = ", ".join(table.name for table in register.tables)
@@ -270,7 +272,8 @@ def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -
         number = max((_day_and_number(folder)[1] for folder in same_day), default=0) + 1
         name = str(delivery.delivered_on) + (f"_{number}" if number > 1 else "")
         place = store / register.name / name
-        place.parent.mkdir(parents=True, exist_ok=True)
+        store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.parent.mkdir(exist_ok=True)
         copy.replace(place)
         return place
     except DeliveryError as error:
@@ -319,7 +322,7 @@ def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str
 def _rows(path: Path, kind: str, register: Register) -> int:
     if kind == "parquet":
         try:
-            return duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone()[0]
+            return duckdb.execute("select count(*) from read_parquet(?)", [str(path)]).fetchone()[0]
         except duckdb.Error:
             raise DeliveryError(
                 f"{path}: not a whole Parquet file. Ask the keeper to send it again."

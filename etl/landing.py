@@ -7,6 +7,7 @@ or is refused whole; the JSON under `restricted/accepted/` is its commit point, 
 
 import codecs
 import csv
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import duckdb
 from etl.deliveries import DeliveredFile, Delivery
 from etl.errors import DeliveryError
 from etl.home import Home, digest, file_hash, read_json, remove, replace_json
-from etl.personal_number import MALFORMED_SQL
+from etl.personal_number import MADE_UP_REASON, MALFORMED_SQL
 from etl.registers import Column, Table
 
 MISSING = ("", "#N/A", "NULL", "Ukendt", "Uoplyst")
@@ -23,6 +24,7 @@ RETYPED_SHARE = 0.05
 LONGEST_LINE_BYTES = 1_000_000
 PIECE_BYTES = 1 << 20
 NO_PERIOD = "all"
+COLUMN_NAME = re.compile(r"(?!.*\d{5})[a-zæøå_][a-zæøå0-9_]{1,40}")
 
 # What a Parquet file may hold for each type of the contract.
 PARQUET_TYPES = {
@@ -380,7 +382,7 @@ def _match_columns(path: Path, table: Table, names: list[str], delimiter: str | 
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise DeliveryError(
-            f"{path}: column {doubled[0]} stands twice. Expected once, whatever its case. "
+            f"{path}: column {_shown(doubled[:1])} stands twice. Expected once, whatever its case. "
             "Ask the keeper which one counts."
         )
     known = [column.name for column in table.columns]
@@ -392,12 +394,19 @@ def _match_columns(path: Path, table: Table, names: list[str], delimiter: str | 
             f"'{delimiter}'. Ask the keeper for the agreed separator."
         )
     if missing:
-        instead = f"; found {', '.join(extra)} instead" if extra else ""
+        instead = f"; found {_shown(extra)} instead" if extra else ""
         raise DeliveryError(
             f"{path}: column {', '.join(missing)} is missing{instead}. Expected "
             f"{', '.join(known)}. Ask the keeper to send it under its agreed name."
         )
     return extra
+
+
+def _shown(names: list[str]) -> str:
+    """Column names as an error may show them: a file without a header has a person's data there."""
+    told = [name for name in names if COLUMN_NAME.fullmatch(name)]
+    untold = len(names) - len(told)
+    return ", ".join([*told, *([f"{untold} that cannot be a column name"] if untold else [])])
 
 
 def _plain(name: str) -> str:
@@ -492,7 +501,7 @@ def _judge(con: duckdb.DuckDBPyConnection, table: Table) -> None:
         # Only a production home gets here with made-up numbers that it must not believe.
         reasons.append(
             f"when getvariable('population') = 'production' and {number} is not null "
-            f"and number_is_made_up({number}) then 'replacement_number'"
+            f"and number_is_made_up({number}) then '{MADE_UP_REASON}'"
         )
     for column in table.columns:
         if (column.is_required or column.is_key) and not column.is_personal_number:
@@ -574,7 +583,7 @@ def _write(
             + " from judged"
         ).fetchone()
         findings = {name: count for (name, _), count in zip(named, counts, strict=True) if count}
-    findings |= {f"extra_column_{name}": rows for name in extra}
+    findings |= {f"extra_column_{_shown([name])}": rows for name in extra}
     landed_columns = ", ".join(
         f'case when number_malformed("{c.name}") is null then "{c.name}" end as "{c.name}"'
         if c.role == "relative"

@@ -16,7 +16,7 @@ import polars as pl
 from etl import registers
 from etl.errors import LinkageError
 from etl.home import Home, digest, remove
-from etl.personal_number import REASONS
+from etl.personal_number import MADE_UP_REASON, REASONS
 from etl.pseudonym import key_id, person_ids
 from etl.registers import Column, Table
 
@@ -217,7 +217,7 @@ def link_file(
         "from looked_up where person_id is null"
     ]
     if quarantined:
-        reasons = ", ".join(f"'{reason}'" for reason in REASONS)
+        reasons = ", ".join(f"'{reason}'" for reason in (*REASONS, MADE_UP_REASON))
         parts.append(
             f"""
             select {body}, landed.reason, 'landing' as stage

@@ -15,6 +15,8 @@ import re
 
 SHAPE = re.compile(r"[0-9]{10}|[0-9]{6}[01567][A-Z]{2}[0-9]")
 REASONS = ("blank", "wrong_length", "unknown_number", "forbidden_character", "impossible_date")
+# In a production home a made-up number is refused like a malformed one.
+MADE_UP_REASON = "replacement_number"
 MADE_UP_DAY = 60
 WEIGHTS = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 

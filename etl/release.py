@@ -55,13 +55,15 @@ def write_evidence(folder: Path, content: dict) -> None:
     files = {
         str(path.relative_to(folder)): file_hash(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix != ".duckdb" and path.name != PAGE
+        if path.is_file() and path.suffix != ".duckdb"
     }
     replace_json(folder / EVIDENCE, {**content, "files": files})
 
 
-def export_tables(con: duckdb.DuckDBPyConnection, study: str, folder: Path) -> None:
-    """A study's marts, estimates and checks as one DuckDB file and as Parquet.
+def export_tables(
+    con: duckdb.DuckDBPyConnection, study: str, refresh_id: str, folder: Path
+) -> None:
+    """A study's marts, estimates and checks of one refresh as one DuckDB file and as Parquet.
 
     Persons leave as text: R reads 64-bit integers as doubles and would merge them.
     """
@@ -77,13 +79,17 @@ def export_tables(con: duckdb.DuckDBPyConnection, study: str, folder: Path) -> N
         """
     ).fetchall()
     for schema, table, columns in tables:
-        mine = "where study_id = $study" if "study_id" in columns else ""
+        mine, of = "", None
+        if "study_id" in columns:
+            mine, of = "where study_id = ?", [study]
+        elif "refresh_id" in columns:
+            mine, of = "where refresh_id = ?", [refresh_id]
         person = "replace (person_id::varchar as person_id)" if "person_id" in columns else ""
         con.execute(f"create schema if not exists released.{schema}")
         con.execute(
             f"create table released.{schema}.{table} as "
             f"select * {person} from {schema}.{table} {mine} order by all",
-            {"study": study} if mine else None,
+            of,
         )
         con.execute(
             f"copy (select * from released.{schema}.{table} order by all) "

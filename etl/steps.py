@@ -161,6 +161,7 @@ def _check_landing(con, parsed) -> list[dict]:
             checks,
             key_columns=("source_file", "source_row"),
             sensitive_columns=tuple(column.name for column in table.number_columns),
+            scope=_name(parsed.delivery.folder),
         )
     gate = quality.gate(results)
     if gate.state == "red":
@@ -363,6 +364,8 @@ def _linkage_line(register: str, flow: list[dict]) -> str:
 
 def select(settings: Settings, say: Say) -> bool:
     """Build staging, cohorts and marts with dbt, beside the old warehouse, then replace it."""
+    from etl.quality import history
+
     home = open_home(settings)
     with one_writer(home):
         wanted = select_key(settings, home)
@@ -379,6 +382,8 @@ def select(settings: Settings, say: Say) -> bool:
         say(f"selecting {_n(len(definitions), 'study', 'studies')} with dbt")
         _dbt_build(settings, home, beside, say)
         with connect(settings, beside) as con:
+            if home.warehouse.exists():
+                history.carry_over(con, home.warehouse)
             con.execute("checkpoint")
         beside.replace(home.warehouse)
         remove(home.warehouse.with_name(home.warehouse.name + ".wal"))
@@ -417,7 +422,7 @@ def _dbt_build(settings: Settings, home: Home, warehouse: Path, say: Say) -> Non
     from dbt.cli.main import dbtRunner
 
     project = settings.project / "dbt_project"
-    outcome = dbtRunner().invoke(
+    outcome = dbtRunner(callbacks=[_progress_of_dbt(say)]).invoke(
         [
             "build",
             "--project-dir", str(project),
@@ -441,6 +446,21 @@ def _dbt_build(settings: Settings, home: Home, warehouse: Path, say: Say) -> Non
             + f". Expected none. See {home.logs / 'dbt' / 'dbt.log'}; the last warehouse stays."
         )
     say(f"dbt: {len(results)} models and tests, all green")
+
+
+def _progress_of_dbt(say: Say) -> Callable[[object], None]:
+    """Says how far dbt has come, at every quarter."""
+    told = set()
+
+    def follow(event) -> None:
+        index, total = (getattr(event.data, name, 0) for name in ("index", "total"))
+        if event.info.name.endswith("Result") and index and total:
+            quarter = 4 * index // total
+            if quarter not in told and 0 < quarter < 4:
+                told.add(quarter)
+                say(f"dbt: {index} of {total} done")
+
+    return follow
 
 
 # ------------------------------------------------------------------ check
@@ -533,7 +553,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
             con.execute("create table if not exists analysis.build (study_id text, key text)")
             con.execute("delete from analysis.build where study_id = ?", [study])
             con.execute("insert into analysis.build values (?, ?)", [study, wanted])
-        document = estimates.document() | {"evidence": keys}
+        document = estimates.document() | {"notes": list(definition.notes), "evidence": keys}
         replace_json(home.state / f"estimates-{study}.json", document)
         ledger.record(home, "estimated", study=study, key=wanted)
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
@@ -547,7 +567,7 @@ def plan_of(definition):
         study_id=definition.study_id,
         horizons_days=definition.horizons_days,
         outcomes=tuple(
-            OutcomePlan(name=o.name, label=o.label, threshold=o.threshold)
+            OutcomePlan(name=o.name, label=o.label, threshold=o.threshold, from_day=o.from_day)
             for o in definition.outcomes
         ),
         factors=tuple(
@@ -625,7 +645,10 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         if live and live.name == wanted:
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
-        with connect(settings, home.warehouse, read_only=True) as con:
+        with connect(settings) as con:
+            # Attached, so that the release's own DuckDB file can be written beside it.
+            con.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
+            con.execute("use warehouse")
             if _estimated(con, study) != wanted:
                 raise ReleaseError(
                     f"{study}: no estimates for release {wanted}. Expected them to be made from "
@@ -648,7 +671,8 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
 
     study, plan = definition.study_id, plan_of(definition)
     document = read_json(home.state / f"estimates-{study}.json")
-    releases.export_tables(con, study, folder)
+    refresh = select_key(settings, home)
+    releases.export_tables(con, study, refresh, folder)
     replace_json(folder / "estimates.json", document)
     attrition = _rows(con, "marts.attrition", study, "step")
     flow = con.execute("select * from marts.linkage_flow order by all").pl().to_dicts()
@@ -662,7 +686,7 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         folder / "cumulative_incidence.svg",
         folder / "cumulative_incidence.png",
     )
-    quality.data_docs(landing_results(home) + quality.stored_results(con), folder / "data_docs")
+    quality.data_docs(quality.stored_results(con, refresh), folder / "data_docs")
     facts = {
         "study": study,
         "release_id": evidence.release_id(keys),
@@ -678,7 +702,11 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         plan=plan,
         attrition=attrition,
         linkage_flow=flow,
-        checks=con.execute("select * from quality.result order by all").pl().to_dicts(),
+        checks=con.execute(
+            "select * from quality.result where refresh_id = ? order by result_number", [refresh]
+        )
+        .pl()
+        .to_dicts(),
         evidence=facts,
         files=releases.listing(folder),
         title=definition.title,

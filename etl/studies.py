@@ -8,12 +8,16 @@ the SQL files.
 import csv
 import datetime as dt
 import difflib
+import re
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 
+from etl import registers
 from etl.errors import StudyError
 from etl.home import digest, file_hash
 
@@ -26,36 +30,116 @@ CRITERION_KINDS = (
     "resident_at_index",
     "reviewed",
 )
-FACTOR_KINDS = (
-    "age_at_index",
-    "any_of",
-    "index_date",
-    "review_any",
-    "review_number",
-    "review_value",
-    "sex",
-)
+# Without them somebody without an index date, or dead before it, would be followed.
+NEEDED_KINDS = ("alive_after_index", "follow_up_at_least")
+# What a factor of each kind says, beside name, label, kind and reference; the rest may be left out.
+FACTOR_KINDS = {
+    "age_at_index": ("cut_points",),
+    "any_of": ("parts", "levels", "high_level"),
+    "index_date": ("periods",),
+    "review_any": ("columns", "levels", "high_level"),
+    "review_number": ("column", "cut_points"),
+    "review_value": ("column", "levels"),
+    "sex": ("levels",),
+}
 PLACES = ("anywhere", "index")
 CLINICAL_COLUMNS = ("local_recurrence_date", "metastasis_date")
+REVIEW_NUMBERS = (
+    "size_mm",
+    "necrosis",
+    "mitotic_grade",
+    "perineural_invasion",
+    "vascular_invasion",
+    "subcutaneous_extension",
+)
+REVIEW_COLUMNS = (*REVIEW_NUMBERS, "margins")
+SEXES = ("female", "male")
+# Role of a code list in [index_event], and the shape of its codes.
+CODE_SHAPES = {
+    "case_morphology": (r"M\d{4}", "M and four digits"),
+    "case_topography": (r"T[0-9A-Z]{1,5}", "T and what a topography code begins with"),
+    "unspecific_topography": (r"T[0-9A-Z]{5}", "T and five characters"),
+}
 # Steps 0 and 1 of every flow are the requisitions and the candidate persons.
 FIRST_CRITERION_STEP = 2
 
+# Section → key → what the value is; `?` where it may be left out.
 KEYS = {
-    "study": {"title", "question", "population", "index_event", "criterion", "follow_up",
-              "outcome", "factor", "rule"},
-    "population": {"period_start", "period_end"},
-    "index_event": {"case_morphology", "case_topography", "unspecific_topography",
-                    "candidate_behaviours", "primary_behaviours", "lesion_days", "confirmed"},
-    "follow_up": {"end_of_data", "capped_by", "clinical_match_days", "horizons_days"},
-    "rule": {"factors"},
-    "criterion": {"name", "kind", "label", "minimum_days"},
-    "outcome": {"name", "label", "behaviours", "place", "from_day", "clinical_column",
-                "risk_difference_threshold"},
-    "factor": {"name", "label", "kind", "column", "columns", "levels", "cut_points", "periods",
-               "parts", "reference", "high_level"},
+    "study": {
+        "title": "text", "question": "text", "notes": "texts?", "population": "table",
+        "index_event": "table",
+        "criterion": "tables", "follow_up": "table", "outcome": "tables", "factor": "tables",
+        "rule": "table",
+    },
+    "population": {"period_start": "date", "period_end": "date"},
+    "index_event": {
+        "case_morphology": "text", "case_topography": "text", "unspecific_topography": "text",
+        "candidate_behaviours": "texts", "primary_behaviours": "texts",
+        "lesion_days": "days from 1", "confirmed": "texts",
+    },
+    "criterion": {"name": "text", "kind": "text", "label": "text", "minimum_days": "days from 1?"},
+    "follow_up": {
+        "end_of_data": "date", "capped_by": "texts", "clinical_match_days": "days",
+        "horizons_days": "list of days",
+    },
+    "outcome": {
+        "name": "text", "label": "text", "behaviours": "texts", "place": "text",
+        "from_day": "days from 1?", "clinical_column": "text?",
+        "risk_difference_threshold": "proportion",
+    },
+    "factor": {
+        "name": "text", "label": "text", "kind": "text", "reference": "text",
+        "high_level": "text?", "column": "text?", "columns": "texts?", "parts": "texts?",
+        "levels": "table?", "cut_points": "table?", "periods": "table?",
+    },
+    "rule": {"factors": "texts"},
 }  # fmt: skip
-OPTIONAL = {"minimum_days", "from_day", "clinical_column", "column", "columns", "levels",
-            "cut_points", "periods", "parts", "high_level"}  # fmt: skip
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_whole(value: object, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_date(value: object) -> bool:
+    return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
+
+
+# What a value is → (how to see it, how to say it)
+TYPES = {
+    "text": (_is_text, "a text that is not empty"),
+    "texts": (
+        lambda value: isinstance(value, list) and bool(value) and all(map(_is_text, value)),
+        'a list of texts such as ["3", "6"]',
+    ),
+    "date": (_is_date, "a date such as 1980-01-01, without quotes"),
+    "days": (_is_whole, "a whole number of days"),
+    "days from 1": (lambda value: _is_whole(value, 1), "a whole number of days from 1"),
+    "list of days": (
+        lambda value: (
+            isinstance(value, list) and bool(value) and all(_is_whole(one, 1) for one in value)
+        ),
+        "a list of whole numbers of days such as [1826]",
+    ),
+    "proportion": (
+        lambda value: _is_number(value) and 0 < value < 1,
+        "a proportion between 0 and 1 such as 0.05",
+    ),
+    "table": (lambda value: isinstance(value, dict) and bool(value), "a table that is not empty"),
+    "tables": (
+        lambda value: (
+            isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+        ),
+        "at least one entry in double brackets",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -106,6 +190,7 @@ class Study:
     folder: Path
     title: str
     question: str
+    notes: tuple[str, ...]  # what a reader of the results must know
     period_start: dt.date
     period_end: dt.date
     end_of_data: dt.date
@@ -124,7 +209,9 @@ class Study:
 
 def names(project: Path) -> list[str]:
     """Every study folder, by name."""
-    return sorted(path.parent.name for path in (project / "dbt_project/studies").glob("*/study.toml"))
+    return sorted(
+        path.parent.name for path in (project / "dbt_project/studies").glob("*/study.toml")
+    )
 
 
 def read(project: Path, name: str) -> Study:
@@ -163,43 +250,29 @@ class _Reader:
 
     def study(self) -> Study:
         try:
-            text = (self.folder / "study.toml").read_text(encoding="utf-8")
-            raw = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise self.refuse(f"not readable ({error})", "TOML") from None
+            raw = tomllib.loads((self.folder / "study.toml").read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise self.refuse(f"not readable ({error})", "TOML in UTF-8") from None
         self.hold_keys("study", raw, "the study")
         for section in ("population", "index_event", "follow_up", "rule"):
             self.hold_keys(section, raw[section], f"[{section}]")
         for section in ("criterion", "outcome", "factor"):
-            if not raw[section]:
-                raise self.refuse(f"no [[{section}]]", "at least one")
             for entry in raw[section]:
                 self.hold_keys(section, entry, f"{section} '{entry.get('name', '?')}'")
             self.hold_unique(section, [entry["name"] for entry in raw[section]])
         population, event, follow_up = raw["population"], raw["index_event"], raw["follow_up"]
-        for section, key in (
-            ("population", "period_start"),
-            ("population", "period_end"),
-            ("follow_up", "end_of_data"),
-        ):
-            if not isinstance(raw[section][key], dt.date):
-                raise self.refuse(f"{key} is {raw[section][key]!r}", "a date such as 1980-01-01")
-        if population["period_start"] > population["period_end"]:
-            raise self.refuse(
-                f"the period starts {population['period_start']} and ends "
-                f"{population['period_end']}",
-                "a start before the end",
-            )
-        if follow_up["end_of_data"] < population["period_start"]:
-            raise self.refuse(
-                f"end_of_data {follow_up['end_of_data']} lies before the period",
-                "it after the period's start",
-            )
+        self.hold_dates(population, follow_up)
+        self.hold_behaviours(event)
+        self.hold_known("[index_event] confirmed", event["confirmed"], _values("who_diagnosis"))
+        self.hold_known("[follow_up] capped_by", follow_up["capped_by"], _registers_with_an_end())
+        codes = {role: list(self.codes(role, event[role])) for role in CODE_SHAPES}
+        self.hold_unspecific_on_skin(codes)
         return Study(
             study_id=self.folder.name,
             folder=self.folder,
             title=raw["title"],
             question=raw["question"],
+            notes=tuple(raw.get("notes", ())),
             period_start=population["period_start"],
             period_end=population["period_end"],
             end_of_data=follow_up["end_of_data"],
@@ -211,57 +284,167 @@ class _Reader:
             capped_by=tuple(follow_up["capped_by"]),
             horizons_days=tuple(follow_up["horizons_days"]),
             criteria=tuple(self.criteria(raw["criterion"])),
-            outcomes=tuple(self.outcome(entry) for entry in raw["outcome"]),
-            factors=tuple(self.factors(raw["factor"], raw["rule"]["factors"])),
-            codes=tuple(
-                row
-                for role in ("case_morphology", "case_topography", "unspecific_topography")
-                for row in self.codes(role, event[role])
+            outcomes=tuple(
+                self.outcome(entry, event["primary_behaviours"]) for entry in raw["outcome"]
             ),
+            factors=tuple(self.factors(raw["factor"], raw["rule"]["factors"])),
+            codes=tuple(row for rows in codes.values() for row in rows),
         )
 
-    def hold_keys(self, section: str, entry: dict, what: str) -> None:
-        if not isinstance(entry, dict):
-            raise self.refuse(f"{what} is not a table", f"[{section}]")
-        unknown = set(entry) - KEYS[section]
-        if unknown:
-            raise self.refuse(
-                f"{what} has the key '{min(unknown)}'", f"only {', '.join(sorted(KEYS[section]))}"
-            )
-        missing = KEYS[section] - OPTIONAL - set(entry)
-        if missing:
-            raise self.refuse(f"{what} has no '{min(missing)}'", "it in every study")
+    # -------------------------------------------------------------- whatever the section
 
-    def hold_unique(self, section: str, given: list[str]) -> None:
+    def hold_keys(self, section: str, entry: dict, what: str) -> None:
+        """Only known keys, all needed ones, and each of its type."""
+        types = KEYS[section]
+        unknown = sorted(set(entry) - set(types))
+        if unknown:
+            close = difflib.get_close_matches(unknown[0], types, 1)
+            raise self.refuse(
+                f"{what} has the key '{unknown[0]}'",
+                f"only {', '.join(sorted(types))}",
+                f"Did you mean '{close[0]}'?" if close else "Take it away.",
+            )
+        for key, given_type in types.items():
+            if key not in entry:
+                if given_type.endswith("?"):
+                    continue
+                raise self.refuse(f"{what} has no '{key}'", "it in every study", "Add it.")
+            is_right, expected = TYPES[given_type.rstrip("?")]
+            if not is_right(entry[key]):
+                raise self.refuse(f"{what} has {key} = {_shown(entry[key])}", expected)
+
+    def hold_unique(self, what: str, given: list[str]) -> None:
         doubled = [name for name in given if given.count(name) > 1]
         if doubled:
-            raise self.refuse(f"{section} '{doubled[0]}' stands twice", "each name once")
+            raise self.refuse(f"{what} '{doubled[0]}' stands twice", "each name once")
 
-    def criteria(self, entries: list[dict]):
-        for step, entry in enumerate(entries, FIRST_CRITERION_STEP):
-            if entry["kind"] not in CRITERION_KINDS:
-                raise StudyError(
-                    f"{self.where}: criterion '{entry['name']}' has kind '{entry['kind']}'. "
-                    f"Known kinds: {', '.join(CRITERION_KINDS)}. Correct the kind, or add a model "
-                    f"dbt_project/models/cohort/int_criterion_{entry['kind']}.sql."
+    def hold_known(self, what: str, given: list[str], known: Iterable[str]) -> None:
+        self.hold_unique(what, given)
+        for value in given:
+            if value not in known:
+                close = difflib.get_close_matches(value, list(known), 1)
+                raise self.refuse(
+                    f"{what} names '{value}'",
+                    f"one of {', '.join(known)}",
+                    f"Did you mean '{close[0]}'?" if close else "Correct it.",
                 )
-            if entry["kind"] == "follow_up_at_least" and "minimum_days" not in entry:
-                raise self.refuse(f"criterion '{entry['name']}' has no minimum_days", "a number")
-            yield Criterion(
-                step, entry["name"], entry["kind"], entry["label"], entry.get("minimum_days")
+
+    # -------------------------------------------------------------- population and index event
+
+    def hold_dates(self, population: dict, follow_up: dict) -> None:
+        start, end = population["period_start"], population["period_end"]
+        if start > end:
+            raise self.refuse(f"the period starts {start} and ends {end}", "a start before the end")
+        if follow_up["end_of_data"] < start:
+            raise self.refuse(
+                f"end_of_data {follow_up['end_of_data']} lies before the period",
+                "it after the period's start",
             )
 
-    def outcome(self, entry: dict) -> Outcome:
-        if entry["place"] not in PLACES:
+    def hold_behaviours(self, event: dict) -> None:
+        candidate, primary = event["candidate_behaviours"], event["primary_behaviours"]
+        self.hold_unique("[index_event] candidate_behaviours", candidate)
+        self.hold_unique("[index_event] primary_behaviours", primary)
+        for value in primary:
+            if value not in candidate:
+                raise self.refuse(
+                    f"behaviour '{value}' is primary and makes no candidate",
+                    f"primary_behaviours among candidate_behaviours {', '.join(candidate)}",
+                )
+
+    def codes(self, role: str, file_name: str) -> Iterator[tuple]:
+        path = self.folder / "codelists" / f"{file_name}.csv"
+        where = f"dbt_project/studies/{self.folder.name}/codelists/{file_name}.csv"
+        if not path.is_file():
             raise self.refuse(
-                f"outcome '{entry['name']}' has place '{entry['place']}'",
-                f"one of {', '.join(PLACES)}",
+                f"{role} names the list '{file_name}'",
+                f"codelists/{file_name}.csv",
+                "Add the file.",
             )
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        if not rows or "code" not in rows[0]:
+            raise StudyError(
+                f"{where}: no codes. Expected a column 'code' and at least one row. Add them."
+            )
+        shape, words = CODE_SHAPES[role]
+        seen = set()
+        for row in rows:
+            code = row["code"].strip()
+            if not re.fullmatch(shape, code):
+                raise StudyError(f"{where}: code '{code}'. Expected {words}. Correct it.")
+            if code in seen:
+                raise StudyError(
+                    f"{where}: code '{code}' stands twice. Expected each once. Take one away."
+                )
+            seen.add(code)
+            dates = {}
+            for column in ("valid_from", "valid_to"):
+                text = row.get(column) or ""
+                try:
+                    dates[column] = dt.date.fromisoformat(text) if text else None
+                except ValueError:
+                    raise StudyError(
+                        f"{where}: code '{code}' has {column} '{text}'. Expected a date such as "
+                        "1970-01-01, or nothing. Correct it."
+                    ) from None
+            yield (
+                role, code, row.get("name"), row.get("system"),
+                dates["valid_from"], dates["valid_to"], row.get("source"),
+            )  # fmt: skip
+
+    def hold_unspecific_on_skin(self, codes: dict[str, list[tuple]]) -> None:
+        beginnings = tuple(row[1] for row in codes["case_topography"])
+        for row in codes["unspecific_topography"]:
+            if not row[1].startswith(beginnings):
+                raise self.refuse(
+                    f"unspecific code '{row[1]}' begins like no code of case_topography",
+                    f"one that begins with {' or '.join(beginnings)}",
+                )
+
+    # -------------------------------------------------------------- criteria, outcomes, factors
+
+    def criteria(self, entries: list[dict]) -> Iterator[Criterion]:
+        kinds = [entry["kind"] for entry in entries]
+        for step, entry in enumerate(entries, FIRST_CRITERION_STEP):
+            name, kind = entry["name"], entry["kind"]
+            if kind not in CRITERION_KINDS:
+                close = difflib.get_close_matches(kind, CRITERION_KINDS, 1)
+                hint = f" Did you mean '{close[0]}'?" if close else ""
+                raise StudyError(
+                    f"{self.where}: criterion '{name}' has kind '{kind}'. "
+                    f"Known kinds: {', '.join(CRITERION_KINDS)}. Correct the kind, or add a model "
+                    f"dbt_project/models/cohort/int_criterion_{kind}.sql.{hint}"
+                )
+            if (kind == "follow_up_at_least") != ("minimum_days" in entry):
+                raise self.refuse(
+                    f"criterion '{name}' of kind {kind} has "
+                    f"{'a' if 'minimum_days' in entry else 'no'} minimum_days",
+                    "it with kind follow_up_at_least, and with no other",
+                )
+            yield Criterion(step, name, kind, entry["label"], entry.get("minimum_days"))
+        for kind in NEEDED_KINDS:
+            if kind not in kinds:
+                raise self.refuse(
+                    f"no criterion of kind {kind}",
+                    f"{' and '.join(NEEDED_KINDS)} in every study, since nobody can be followed "
+                    "who is dead or gone on the index date",
+                    "Add it.",
+                )
+
+    def outcome(self, entry: dict, primary_behaviours: list[str]) -> Outcome:
+        what = f"outcome '{entry['name']}'"
+        self.hold_known(f"{what} place", [entry["place"]], PLACES)
+        self.hold_unique(f"{what} behaviour", entry["behaviours"])
         column = entry.get("clinical_column")
-        if column is not None and column not in CLINICAL_COLUMNS:
+        if column is not None:
+            self.hold_known(f"{what} clinical_column", [column], CLINICAL_COLUMNS)
+        own = set(entry["behaviours"]) & set(primary_behaviours)
+        if entry["place"] == "index" and own and "from_day" not in entry:
             raise self.refuse(
-                f"outcome '{entry['name']}' has clinical_column '{column}'",
-                f"one of {', '.join(CLINICAL_COLUMNS)}",
+                f"{what} at the index place has the primary behaviour '{min(own)}' and no from_day",
+                "from_day, since the index tumour itself would be the outcome",
+                "Add it.",
             )
         return Outcome(
             entry["name"],
@@ -273,40 +456,34 @@ class _Reader:
             float(entry["risk_difference_threshold"]),
         )
 
-    def factors(self, entries: list[dict], rule_factors: list[str]):
-        known = [entry["name"] for entry in entries]
-        for name in rule_factors:
-            if name not in known:
-                raise self.refuse(f"the rule names factor '{name}'", f"one of {', '.join(known)}")
+    def factors(self, entries: list[dict], rule_factors: list[str]) -> Iterator[Factor]:
+        by_name = {entry["name"]: entry for entry in entries}
+        self.hold_known("the rule", rule_factors, by_name)
         for entry in entries:
-            kind, what = entry["kind"], f"factor '{entry['name']}'"
-            if kind not in FACTOR_KINDS:
-                raise self.refuse(f"{what} has kind '{kind}'", f"one of {', '.join(FACTOR_KINDS)}")
-            needed = {
-                "review_value": ("column", "levels"),
-                "review_any": ("columns", "levels", "high_level"),
-                "review_number": ("column", "cut_points"),
-                "age_at_index": ("cut_points",),
-                "index_date": ("periods",),
-                "sex": ("levels",),
-                "any_of": ("parts", "levels", "high_level"),
-            }[kind]
-            for key in needed:
-                if key not in entry:
-                    raise self.refuse(f"{what} of kind {kind} has no '{key}'", "it")
+            what = f"factor '{entry['name']}'"
+            self.hold_known(f"{what} kind", [entry["kind"]], FACTOR_KINDS)
+            self.hold_factor_keys(entry, what)
+            for level, (first, end) in [
+                *(entry.get("cut_points") or {}).items(),
+                *(entry.get("periods") or {}).items(),
+            ]:
+                if first >= end:
+                    raise self.refuse(
+                        f"{what} has level '{level}' from {first} to below {end}",
+                        "the first before the second",
+                    )
+            self.hold_ranges_apart(entry, what)
             levels = entry.get("levels") or entry.get("cut_points") or entry["periods"]
             for key in ("reference", "high_level"):
-                if key in entry and entry[key] not in levels:
-                    raise self.refuse(
-                        f"{what} has {key} '{entry[key]}'", f"one of {', '.join(levels)}"
-                    )
-            for part in entry.get("parts", []):
-                if part not in known:
-                    raise self.refuse(f"{what} names '{part}'", f"one of {', '.join(known)}")
+                if key in entry:
+                    self.hold_known(f"{what} {key}", [entry[key]], levels)
+            if entry["reference"] == entry.get("high_level"):
+                raise self.refuse(f"{what} has one level as reference and high_level", "two levels")
+            self.hold_parts(entry, what, by_name)
             yield Factor(
                 name=entry["name"],
                 label=entry["label"],
-                kind=kind,
+                kind=entry["kind"],
                 columns=tuple(entry.get("columns", [entry["column"]] if "column" in entry else [])),
                 levels=tuple(levels),
                 rules=tuple(_level_rules(entry)),
@@ -316,29 +493,82 @@ class _Reader:
                 is_rule_factor=entry["name"] in rule_factors,
             )
 
-    def codes(self, role: str, file_name: str):
-        path = self.folder / "codelists" / f"{file_name}.csv"
-        if not path.is_file():
-            raise self.refuse(
-                f"{role} names the list '{file_name}'", f"codelists/{file_name}.csv", "Add the file."
-            )
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        if not rows or "code" not in rows[0]:
-            raise StudyError(
-                f"{self.where.replace('study.toml', f'codelists/{file_name}.csv')}: no codes. "
-                "Expected a column 'code' and at least one row. Add them."
-            )
-        for row in rows:
-            yield (
-                role,
-                row["code"].strip(),
-                row.get("name"),
-                row.get("system"),
-                row.get("valid_from") or None,
-                row.get("valid_to") or None,
-                row.get("source"),
-            )
+    def hold_factor_keys(self, entry: dict, what: str) -> None:
+        """The keys of its kind and no other, columns that exist, and values that these can have."""
+        kind, needed = entry["kind"], FACTOR_KINDS[entry["kind"]]
+        for key in needed:
+            if key not in entry:
+                raise self.refuse(f"{what} of kind {kind} has no '{key}'", "it", "Add it.")
+        for key in sorted(set(entry) - {"name", "label", "kind", "reference", "high_level"}):
+            if key not in needed:
+                raise self.refuse(
+                    f"{what} of kind {kind} has '{key}'", f"{', '.join(needed)} and no other"
+                )
+        columns = entry.get("columns", [entry["column"]] if "column" in entry else [])
+        known = REVIEW_NUMBERS if kind == "review_number" else REVIEW_COLUMNS
+        self.hold_known(f"{what} column", columns, known)
+        for level, values in (entry.get("levels") or {}).items():
+            if not isinstance(values, list) or not all(map(_is_text, values)):
+                raise self.refuse(f"{what} has level {level} = {_shown(values)}", TYPES["texts"][1])
+            if bool(values) == (kind == "any_of"):
+                raise self.refuse(
+                    f"{what} of kind {kind} has level '{level}' with {len(values)} values",
+                    "no value, since the parts decide" if kind == "any_of" else "at least one",
+                )
+            for column in columns:
+                self.hold_known(f"{what} level '{level}'", values, _values(column) or values)
+        if kind == "sex":
+            for level, values in entry["levels"].items():
+                self.hold_known(f"{what} level '{level}'", values, SEXES)
+        self.hold_unique(
+            f"{what} value", [v for values in (entry.get("levels") or {}).values() for v in values]
+        )
+        for key, is_right, words in (
+            ("cut_points", _is_number, "two numbers, the first included and the second not"),
+            ("periods", _is_date, "two dates, the first included and the second not"),
+        ):
+            for level, pair in (entry.get(key) or {}).items():
+                if not (isinstance(pair, list) and len(pair) == 2 and all(map(is_right, pair))):
+                    raise self.refuse(f"{what} has level '{level}' = {_shown(pair)}", words)
+
+    def hold_ranges_apart(self, entry: dict, what: str) -> None:
+        """Nobody is on two levels."""
+        ranges = entry.get("cut_points") or entry.get("periods") or {}
+        in_order = sorted((pair, level) for level, pair in ranges.items())
+        for (one, level), (other, next_level) in pairwise(in_order):
+            if other[0] < one[1]:
+                raise self.refuse(
+                    f"{what} has levels '{level}' and '{next_level}' that overlap", "them apart"
+                )
+
+    def hold_parts(self, entry: dict, what: str, by_name: dict[str, dict]) -> None:
+        parts = entry.get("parts", [])
+        self.hold_known(f"{what} parts", parts, by_name)
+        for part in parts:
+            if by_name[part]["kind"] == "any_of":
+                raise self.refuse(f"{what} has the part '{part}' of kind any_of", "another kind")
+            if "high_level" not in by_name[part]:
+                raise self.refuse(
+                    f"{what} has the part '{part}', and factor '{part}' has no high_level",
+                    "one, since it says what makes the whole high",
+                    "Add it.",
+                )
+
+
+def _shown(value: object) -> str:
+    """A value as the file has it, short."""
+    text = value.isoformat() if isinstance(value, dt.date) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _values(review_column: str) -> tuple[str, ...]:
+    """What a column of the review may hold, by its contract; nothing where that does not say."""
+    return registers.register("dlms_review").table("review").column(review_column).allowed_values
+
+
+def _registers_with_an_end() -> list[str]:
+    """Registers whose keepers must say up to which day they are complete."""
+    return [name for name, one in registers.catalogue().items() if one.needs_complete_to]
 
 
 def _level_rules(entry: dict):

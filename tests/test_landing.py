@@ -141,6 +141,15 @@ def test_a_file_in_another_shape_is_refused(settings, tmp_path, change, said):
     assert said in refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
 
 
+def test_a_file_without_a_header_shows_nobodys_data(settings, tmp_path):
+    text = f"1234567;R1;1;1;{ANNA};1994-03-01;1994-03-02;1994-03-09;11;T02120\n" + pato()
+    text = text.replace("R1;1;1", "R1;1;2", 1)
+    message = refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert "k_inst" in message
+    assert "cannot be a column name" in message
+    assert "1994-03-01" not in message
+
+
 def test_column_names_match_whatever_their_case(settings, tmp_path):
     text = PATO_HEADER.upper() + pato()
     home, _ = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))

@@ -597,11 +597,15 @@ def test_a_query_may_hold_braces_percent_signs_and_a_comment_at_its_end():
     assert result.failing == (("1",),)
 
 
-def test_a_list_that_disagrees_with_great_expectations_is_not_run(monkeypatch):
-    monkeypatch.setattr(evaluation._GreatExpectations, "count", lambda *_: (3, 1))
+@pytest.mark.parametrize("counted", [(3, 1), (0, 0), (2, 0)])
+def test_a_list_that_disagrees_with_great_expectations_is_not_run(monkeypatch, counted):
+    monkeypatch.setattr(evaluation._GreatExpectations, "count", lambda *_: counted)
     (result,) = run_on(table_t(), a_check(column="code", severity="fatal"))
     assert result.status == "not_run"
-    assert "counts 1 failing of 3, the list of failing rows has 0 of 3" in result.reason
+    assert result.reason == (
+        f"Great Expectations counts {counted[1]} failing of {counted[0]}, "
+        "the list of failing rows has 0 of 3"
+    )
     assert quality.gate([result]).state == "red"
 
 
@@ -632,6 +636,11 @@ def test_a_check_that_stops_with_an_error_is_not_run_and_a_fatal_one_closes_the_
     assert ANNA not in result.reason
     assert other.status == "pass"
     assert quality.gate([result, other]).state == "red"
+
+
+def test_the_reason_of_an_error_about_a_value_does_not_quote_it():
+    (result,) = run_on(table_t(), a_query("select * from {batch} where cast(code as integer) > 0"))
+    assert result.reason == "DuckDB stopped with ConversionException, whose message may hold values"
 
 
 def test_great_expectations_stopping_does_not_stop_the_others(monkeypatch):

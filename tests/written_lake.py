@@ -7,15 +7,17 @@ lake.ask("select * from marts.cohort")
 """
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from etl import linkage, registers, steps, studies
-from etl.home import Home, connect, open_home, remove
-from etl.settings import Settings
+from etl.home import Home, connect, open_home, read_json, remove
+from etl.settings import CHECKOUT, Settings
 
+NO_UNIT_TESTS = "DBT_EXCLUDE_RESOURCE_TYPES"
 TYPES = {"VARCHAR": pl.String, "BIGINT": pl.Int64, "DOUBLE": pl.Float64, "DATE": pl.Date}
 TABLES = {
     table.name: table for register in registers.catalogue().values() for table in register.tables
@@ -70,13 +72,48 @@ class Lake:
         linkage.write_frame(facts, self.home.lake / "register.parquet")
 
     def build(self) -> None:
-        """The warehouse of the studies in the checkout, by the same call as `kobling select`."""
+        """The warehouse of the studies in the checkout, by the same call as `kobling select`.
+
+        Without unit tests, which do not look at the lake.
+        """
         remove(self.home.warehouse)
         project = self.settings.project
         definitions = [studies.read(project, name) for name in studies.names(project)]
         with connect(self.settings, self.home.warehouse) as con:
             studies.load(con, definitions)
-        steps._dbt_build(self.settings, self.home, self.home.warehouse, print)
+        before = os.environ.get(NO_UNIT_TESTS)
+        os.environ[NO_UNIT_TESTS] = "unit_test"
+        try:
+            steps._dbt_build(self.settings, self.home, self.home.warehouse, print)
+        finally:
+            os.environ.pop(NO_UNIT_TESTS) if before is None else None
+
+    def dbt(self, *arguments: str):
+        """Any other dbt command on the warehouse as built."""
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        os.environ |= {
+            "KOBLING_WAREHOUSE": str(self.home.warehouse),
+            "KOBLING_LAKE": str(self.home.lake),
+        }
+        project = str(self.settings.project / "dbt_project")
+        try:
+            return dbtRunner().invoke(
+                [
+                    *arguments,
+                    "--project-dir", project,
+                    "--profiles-dir", project,
+                    "--target-path", str(self.home.state / "dbt"),
+                    "--log-path", str(self.home.logs / "dbt"),
+                    "--quiet",
+                ]
+            )  # fmt: skip
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+
+    def manifest(self) -> dict:
+        return read_json(self.home.state / "dbt" / "manifest.json")
 
     def ask(self, query: str) -> list[dict]:
         with duckdb.connect(str(self.home.warehouse), read_only=True) as con:
@@ -104,8 +141,6 @@ def _frame(table: registers.Table, rows: list[dict], is_linked: bool) -> pl.Data
 
 
 def settings_for(root: Path) -> Settings:
-    from etl.settings import CHECKOUT
-
     return Settings(
         home=root / "home",
         population="mock",

@@ -1,5 +1,6 @@
--- One row per study, candidate person and step without exactly one answer. A kind of criterion that
--- no model evaluates, or a person whom a model forgets, must not slip into the cohort, nor out of it.
+-- One row per study, candidate person and step without exactly one answer. A kind of criterion
+-- that no model evaluates, or a person whom a model forgets, must not slip into the cohort, nor
+-- out of it.
 with
 
 candidates as (

@@ -1,5 +1,6 @@
--- One row per person and outcome whose days are not counted from the index date, or who is followed
--- beyond death or the end of follow-up. Entry is day 0: nobody enters late, whenever the review was.
+-- One row per person and outcome whose days are not counted from the index date, or who is
+-- followed beyond death or the end of follow-up. Entry is day 0: nobody enters late, whenever the
+-- review was.
 with
 
 cohort as (

@@ -1,5 +1,5 @@
--- One row per candidate person whose verdict is not what the bits say: as many bits as criteria, the
--- first 0 at the first failed step, and included only who has none.
+-- One row per candidate person whose verdict is not what the bits say: as many bits as criteria,
+-- the first 0 at the first failed step, and included only who has none.
 with
 
 criteria as (

@@ -8,7 +8,7 @@ where the two disagree the check has not been run. No result holds a value of th
 
 from etl.quality.checks import Check, structural_checks, written_checks
 from etl.quality.evaluation import key_columns, run
-from etl.quality.history import store, stored_gate, stored_results
+from etl.quality.history import carry_over, store, stored_gate, stored_results
 from etl.quality.pages import data_docs
 from etl.quality.results import Gate, Result, as_row, from_row, gate, headline
 
@@ -17,6 +17,7 @@ __all__ = [
     "Gate",
     "Result",
     "as_row",
+    "carry_over",
     "data_docs",
     "from_row",
     "gate",

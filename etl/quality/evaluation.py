@@ -97,13 +97,14 @@ def _evaluate(
         return result("not_applicable")
     great_expectations.open()
     try:
-        counted = great_expectations.count(check, key)
+        counted, failed = great_expectations.count(check, key)
     except Exception as error:  # Great Expectations raises what it likes; others must still run
         return result("not_run", reason=f"Great Expectations stopped with {type(error).__name__}")
-    if len(failing) > n_checked or counted != (counted[0] and n_checked, len(failing)):
+    if counted not in (None, n_checked) or failed != len(failing) or failed > n_checked:
         return result(
             "not_run",
-            reason=f"Great Expectations counts {counted[1]} failing of {counted[0] or 'all'}, "
+            reason=f"Great Expectations counts {failed} failing of "
+            f"{'an unsaid number' if counted is None else counted}, "
             f"the list of failing rows has {len(failing)} of {n_checked}",
         )
     return result(judge(check, n_checked, len(failing)), n_checked, failing)

@@ -5,6 +5,7 @@ Rows are only ever added, a refresh at a time: what an earlier refresh said stay
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -73,6 +74,20 @@ def store(con: duckdb.DuckDBPyConnection, results: Iterable[Result], refresh_id:
     except BaseException:
         con.execute("rollback")
         raise
+
+
+def carry_over(con: duckdb.DuckDBPyConnection, before: Path) -> None:
+    """Take what earlier refreshes said into a new warehouse from the one that it will replace."""
+    con.execute(f"attach '{before}' as before (read_only)")
+    held = con.execute(
+        "select table_name from duckdb_tables() "
+        "where database_name = 'before' and schema_name = 'quality'"
+    ).fetchall()
+    if held:
+        con.execute("create schema if not exists quality")
+    for (table,) in held:
+        con.execute(f"create table quality.{table} as select * from before.quality.{table}")
+    con.execute("detach before")
 
 
 def stored_gate(con: duckdb.DuckDBPyConnection, refresh_id: str) -> Gate:

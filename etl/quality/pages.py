@@ -20,6 +20,7 @@ WORDS = {
     "not_applicable": "not applicable",
     "not_run": "not run",
 }
+WORST_FIRST = ("fail", "not_run", "pass_with_findings", "pass", "not_applicable")
 STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 72rem;
@@ -81,7 +82,9 @@ def _index(results: list[Result], suites: list[tuple[str, list[Result]]]) -> str
 
 
 def _suite(suite: str, results: list[Result]) -> str:
-    sections = "".join(map(_section, results))
+    sections = "".join(
+        _section(result) for result in sorted(results, key=lambda r: WORST_FIRST.index(r.status))
+    )
     return _page(
         suite,
         '<p><a href="index.html">All suites</a></p>'

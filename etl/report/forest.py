@@ -5,6 +5,7 @@ Two outcomes stand side by side; further ones follow below. Column widths come f
 
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 
 from etl.report.drawing import (
     BAND,
@@ -42,7 +43,8 @@ MARGIN, GAP, PANEL_GAP = 14.0, 14.0, 22.0
 LABEL_WIDTH, INDENT = 176.0, 10.0  # labels wider than this are wrapped
 UNKNOWN_GAP = 6.0
 AXIS_WIDTH = 176.0
-ROW = 8.0
+FAR_WIDER = 3  # times the usual width of an interval: cut at the axis
+ROW = SIZE * LINE + 3.4
 SMALL = SIZE - 1
 TITLE = (SIZE + 1) * LINE
 HEAD = 3.4 * ROW  # two lines of column heads, the threshold
@@ -293,19 +295,20 @@ class _Panel:
 
 
 def _axis(cells, threshold: float | None) -> list[float]:
-    """Ticks that cover every estimate, and the intervals of those that rest on enough.
+    """Ticks that cover every estimate, and every interval but those far wider than most.
 
     An interval from a handful of persons reaches over half the scale and would press all others
-    together; it is cut with an arrow head and stands in figures beside. Where all are such, all
-    count.
+    together; it is cut with an arrow head and stands in figures beside.
     """
     values = [0.0, threshold or 0.0, -0.02, 0.04]
-    drawn = [cell for cell in cells if cell.contrast]
-    all_weak = all(cell.is_weak for cell in drawn)
-    for cell in drawn:
-        values.append(cell.contrast["risk_difference"])
-        if all_weak or not cell.is_weak:
-            values += _ends(cell.contrast)
+    contrasts = [cell.contrast for cell in cells if cell.contrast]
+    values += [contrast["risk_difference"] for contrast in contrasts]
+    intervals = [ends for contrast in contrasts if (ends := _ends(contrast))]
+    if intervals:
+        usual = median_low(max(ends) - min(ends) for ends in intervals)
+        for ends in intervals:
+            if max(ends) - min(ends) <= FAR_WIDER * usual:
+                values += ends
     low, high = min(values), max(values)
     # Room for a marker at either end.
     return nice_ticks(low - 0.02 * (high - low), high + 0.02 * (high - low))
@@ -370,11 +373,11 @@ def _caption(document: dict, panels: list[_Panel], horizon: int) -> str:
     return " ".join(
         sentence
         for sentence, is_needed in (
-            (f"Risks within {span(horizon)} ({horizon:,} days), other causes competing.", True),
+            (f"Risks within {span(horizon)} ({horizon:,} days), death competing.", True),
             ("At risk: still followed just before that day.", True),
             (
-                f"Square and thick line: RD with the recommended {level} % interval (MOVER), also "
-                "in figures; thin grey line below: the interval as published (Wald).",
+                f"Square and thick line: RD with the recommended {level} % interval (MOVER), "
+                "printed beside; thin grey line below: the interval as published (Wald).",
                 drawn,
             ),
             ("Risks carry the recommended interval (Wilson type).", True),

@@ -169,7 +169,7 @@ def _risk_row(
         limits(risk["lower"], risk["upper"]),
     ]
     if contrast:
-        mark = marks(risk, *reference)
+        mark = "" if contrast["risk_difference"] is None else marks(risk, *reference)
         cells += [
             percent(contrast["risk_difference"]) + mark,
             span_limits(contrast["recommended_lower"], contrast["recommended_upper"]),
@@ -248,7 +248,7 @@ def reading(document: dict, plan) -> list[Html]:
     points: list[Content] = [
         _guarantee(outcome) for outcome in plan.outcomes if getattr(outcome, "from_day", None)
     ]
-    points += document.get("notes") or getattr(plan, "notes", None) or []
+    points += document.get("notes", [])
     points += [
         "Risks are absolute, with death as a competing event: a person who dies can no longer have "
         "the outcome, and is not counted as if still waiting for it.",

@@ -1,5 +1,5 @@
--- One row per study, candidate person and step of kind confirmed_on_review: a lesion that the review
--- confirms.
+-- One row per study, candidate person and step of kind confirmed_on_review: a lesion that the
+-- review confirms.
 with
 
 criteria as (

@@ -1,5 +1,5 @@
--- One row per study, candidate person and step of kind resident_at_index: resident in Denmark on the
--- index date.
+-- One row per study, candidate person and step of kind resident_at_index: resident in Denmark on
+-- the index date.
 with
 
 criteria as (

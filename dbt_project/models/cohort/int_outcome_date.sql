@@ -1,5 +1,5 @@
--- One row per study, candidate person and outcome that occurred: its earliest date, whenever it was.
--- From pathology by behaviour, place and day, and from the clinical database's own date.
+-- One row per study, candidate person and outcome that occurred: its earliest date, whenever that
+-- was. From pathology by behaviour, place and day, and from the clinical database's own date.
 with
 
 index_events as (

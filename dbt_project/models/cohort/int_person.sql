@@ -19,7 +19,7 @@ latest_first as (
         status_date,
         row_number() over (
             partition by person_id
-            order by status_date desc nulls last, status_code desc, source_row
+            order by status_date desc nulls last, status_code desc, source_row asc
         ) as recency
     from rows_in_force
 

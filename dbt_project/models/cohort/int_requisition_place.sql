@@ -65,8 +65,10 @@ told as (
         *,
         min(case when is_unspecific then 1 else 0 end)
             over (partition by study_id, person_id, k_inst, k_rekvnr) as has_only_unspecific,
-        case when min(side) over same_place = max(side) over same_place then min(side) over same_place end
-            as stated_side
+        case
+            when min(side) over same_place = max(side) over same_place
+                then min(side) over same_place
+        end as stated_side
     from stated
     window same_place as (
         partition by study_id, person_id, k_inst, k_rekvnr, five_characters
@@ -82,8 +84,8 @@ select distinct
     k_inst,
     k_rekvnr,
     requisition_date,
-    five_characters || coalesce(side, stated_side, '') as place,
     stated_side,
-    is_unspecific
+    is_unspecific,
+    five_characters || coalesce(side, stated_side, '') as place
 from told
 where not is_unspecific or has_only_unspecific = 1

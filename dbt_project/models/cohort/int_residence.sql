@@ -47,11 +47,11 @@ candidates as (
         index_events.study_id,
         index_events.person_id,
         index_events.index_date,
+        persons.status_code,
         least(
             index_events.index_date,
             coalesce(persons.death_date, index_events.index_date)
         ) as judged_date,
-        persons.status_code,
         case
             when persons.status_code in ('05', '07', '70', '80') then persons.status_date
         end as status_gone_date

@@ -1,5 +1,14 @@
 -- One row per review and thing that it says: the value as text, and as a number where it is one.
 -- What is missing has no row.
+{% set numbers = [
+    'size_mm',
+    'necrosis',
+    'mitotic_grade',
+    'perineural_invasion',
+    'vascular_invasion',
+    'subcutaneous_extension',
+] %}
+
 with
 
 reviews as (
@@ -10,27 +19,21 @@ reviews as (
 
 told as (
 
-    {% set columns = [
-        'size_mm',
-        'necrosis',
-        'mitotic_grade',
-        'perineural_invasion',
-        'vascular_invasion',
-        'margins',
-        'subcutaneous_extension',
-    ] %}
-    {% for column in columns %}
+    {% for column in numbers %}
+        select
+            record_id,
+            '{{ column }}' as source_column,
+            cast({{ column }} as string) as text_value,
+            cast({{ column }} as double) as number_value
+        from reviews
+        union all
+    {% endfor %}
     select
         record_id,
-        '{{ column }}' as source_column,
-        cast({{ column }} as {{ dbt.type_string() }}) as text_value,
-        {% if column == 'margins' %}cast(null as double){% else %}cast({{ column }} as double){% endif %}
-            as number_value
+        'margins' as source_column,
+        margins as text_value,
+        cast(null as double) as number_value
     from reviews
-    {% if not loop.last %}
-    union all
-    {% endif %}
-    {% endfor %}
 
 )
 

@@ -16,16 +16,16 @@ renamed as (
         v_mor_pnr_person_id as mother_person_id,
         v_far_pnr_person_id as father_person_id,
 
-        ---------- what
-        case c_kon when 'M' then 'male' when 'K' then 'female' end as sex,
-        c_status as status_code,
-
         ---------- when
         d_foddato as birth_date,
         d_status_hen_start as status_date,
 
         ---------- where it came from
-        source_row
+        source_row,
+
+        ---------- what
+        c_status as status_code,
+        case c_kon when 'M' then 'male' when 'K' then 'female' end as sex
 
     from source
 

@@ -5,20 +5,8 @@
 -#}
 {% test holds_no_personal_number(model, except=[]) %}
 
-{% set shape = '(^|[^0-9A-Za-z])[0-9]{6}-?[0-9A-Za-z]{4}($|[^0-9A-Za-z])' %}
-{% set checks = [] %}
-{% if execute %}
-    {% for column in adapter.get_columns_in_relation(model) if column.name not in except %}
-        {% if column.is_string() %}
-            {% do checks.append(matches(column.name, shape)) %}
-        {% elif column.name.endswith('person_id') %}
-            {% do checks.append(column.name ~ ' < 10000000000') %}
-        {% endif %}
-    {% endfor %}
-{% endif %}
-
 select *
 from {{ model }}
-where {{ checks | join(' or ') or 'false' }}
+where {{ has_shape_of_personal_number(model, except) }}
 
 {% endtest %}
