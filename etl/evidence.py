@@ -14,6 +14,7 @@ CODE = (
     "dbt_project/macros",
     "dbt_project/tests",
     "dbt_project/dbt_project.yml",
+    "dbt_project/profiles.yml",
     "expectations",
     "requirements.lock",
 )

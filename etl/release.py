@@ -9,6 +9,7 @@ from etl.home import Home, file_hash, read_json, remove, replace_json
 
 EVIDENCE = "evidence.json"
 PAGE = "index.html"
+MAIN = "main"
 
 
 def publish(home: Home, study: str, release_id: str, fill: Callable[[Path], None]) -> Path:
@@ -65,7 +66,9 @@ def export_tables(
 ) -> None:
     """A study's marts, estimates and checks of one refresh as one DuckDB file and as Parquet.
 
-    Persons leave as text: R reads 64-bit integers as doubles and would merge them.
+    The marts lie in the file's main schema: opened by itself the file is catalog `marts`, and a
+    schema of the same name would make `marts.cohort` ambiguous. So `cohort` and `marts.cohort` both
+    mean the same. Persons leave as text: R reads 64-bit integers as doubles and would merge them.
     """
     (folder / "parquet").mkdir()
     con.execute(f"attach '{folder / 'marts.duckdb'}' as released")
@@ -85,14 +88,15 @@ def export_tables(
         elif "refresh_id" in columns:
             mine, of = "where refresh_id = ?", [refresh_id]
         person = "replace (person_id::varchar as person_id)" if "person_id" in columns else ""
-        con.execute(f"create schema if not exists released.{schema}")
+        place = f"released.{MAIN if schema == 'marts' else schema}"
+        con.execute(f"create schema if not exists {place}")
         con.execute(
-            f"create table released.{schema}.{table} as "
+            f"create table {place}.{table} as "
             f"select * {person} from {schema}.{table} {mine} order by all",
             of,
         )
         con.execute(
-            f"copy (select * from released.{schema}.{table} order by all) "
+            f"copy (select * from {place}.{table} order by all) "
             f"to '{folder / 'parquet' / table}.parquet' (format parquet, compression zstd)"
         )
     con.execute("detach released")

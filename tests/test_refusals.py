@@ -32,11 +32,7 @@ def live(home: Path) -> dict[str, str]:
     """The live release, byte by byte, and what it is called."""
     current = home / "releases" / "dlms" / "current"
     assert current.is_symlink()
-    return {"current": str(current.readlink())} | {
-        str(path.relative_to(current)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(current.resolve().rglob("*"))
-        if path.is_file()
-    }
+    return {"current": str(current.readlink())} | story.contents(current)
 
 
 def refused(home: Path, *words: str) -> str:

@@ -6,15 +6,18 @@ once more in another folder and time zone, which must end in the same release.
 
 import hashlib
 import json
+import textwrap
 from pathlib import Path
 
 import duckdb
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.demo import results_of
 from etl import ledger, steps
 from etl.cli import main
 from etl.home import Home
+from etl.settings import CHECKOUT
 from tests import story
 
 
@@ -47,7 +50,7 @@ def test_a_figure_that_is_off_by_one_printed_digit_would_be_seen(ran):
     found = estimates(ran)
     for row in found["risks"]:
         if (row["outcome"], row["factor"], row["level"]) == ("metastasis", "necrosis", "yes"):
-            row["upper"] += 0.001
+            row["estimate"] += 0.001
     assert len(story.disagreements(found)) == 1
 
 
@@ -212,6 +215,12 @@ def test_the_demo_ends_with_tables_flow_and_the_page(demo):
     page = home / "releases" / "dlms" / "current"
     assert f"{page.resolve()}/index.html" in shown
     assert (page / "index.html").exists()
+
+
+def test_the_readme_shows_what_the_demo_prints(demo):
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("<!-- demo -->")[2].partition("<!-- /demo -->")[0]
+    assert textwrap.dedent(shown).strip() == results_of(demo[1].stdout).strip()
 
 
 def test_a_second_demo_finds_nothing_new(demo):

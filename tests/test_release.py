@@ -1,0 +1,126 @@
+"""A release appears whole, stays as it is, and says what it was made from."""
+
+import hashlib
+import json
+
+import duckdb
+import pytest
+
+from etl import evidence, ledger, release
+from etl.home import Home
+from etl.settings import CHECKOUT
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    return Home(tmp_path)
+
+
+def page(text: str):
+    return lambda folder: (folder / "index.html").write_text(text)
+
+
+def test_current_moves_to_the_newest_and_the_older_one_stays(home):
+    first = release.publish(home, "dlms", "aaa", page("1"))
+    second = release.publish(home, "dlms", "bbb", page("2"))
+    assert release.current(home, "dlms") == second.resolve()
+    assert (first / "index.html").read_text() == "1"
+
+
+def test_a_release_that_fails_half_way_leaves_the_last_one_live(home):
+    first = release.publish(home, "dlms", "aaa", page("1"))
+
+    def fails(folder):
+        (folder / "index.html").write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        release.publish(home, "dlms", "bbb", fails)
+    assert release.current(home, "dlms") == first.resolve()
+    assert not (home.releases / "dlms" / "bbb").exists()
+    release.publish(home, "dlms", "ccc", page("3"))
+    assert sorted(p.name for p in (home.releases / "dlms").iterdir()) == ["aaa", "ccc", "current"]
+
+
+def test_what_is_published_is_never_built_again(home):
+    release.publish(home, "dlms", "aaa", page("1"))
+    release.publish(home, "dlms", "bbb", page("2"))
+    back = release.publish(home, "dlms", "aaa", page("other"))
+    assert (back / "index.html").read_text() == "1"
+    assert release.current(home, "dlms").name == "aaa"
+
+
+def test_published_files_cannot_be_written(home):
+    place = release.publish(home, "dlms", "aaa", page("1"))
+    assert not (place / "index.html").stat().st_mode & 0o222
+
+
+def test_a_study_is_exported_alone_with_persons_as_text(tmp_path):
+    con = duckdb.connect(str(tmp_path / "warehouse.duckdb"))
+    con.execute("create schema marts; create schema quality")
+    con.execute(
+        "create table marts.cohort as select * from (values "
+        "('dlms', 9007199254740993), ('dlms', 9007199254740992), ('other', 1)) "
+        "as t (study_id, person_id)"
+    )
+    con.execute(
+        "create table quality.result as select * from (values ('now', 1), ('before', 2)) "
+        "as t (refresh_id, result_number)"
+    )
+    release.export_tables(con, "dlms", "now", tmp_path)
+    with duckdb.connect(str(tmp_path / "marts.duckdb"), read_only=True) as released:
+        persons = [("9007199254740992",), ("9007199254740993",)]
+        assert (
+            released.execute("select person_id from marts.cohort order by 1").fetchall() == persons
+        )
+        assert released.execute("select person_id from cohort order by 1").fetchall() == persons
+        assert released.execute("select refresh_id from quality.result").fetchall() == [("now",)]
+    parquet = duckdb.sql(f"select * from '{tmp_path}/parquet/cohort.parquet' order by 2")
+    assert parquet.fetchall() == [("dlms", persons[0][0]), ("dlms", persons[1][0])]
+
+
+def test_evidence_names_every_file_with_its_hash(tmp_path):
+    (tmp_path / "index.html").write_text("page")
+    release.write_evidence(tmp_path, {"keys": {"gate": "green"}})
+    written = json.loads((tmp_path / "evidence.json").read_text())
+    assert written["files"] == {"index.html": hashlib.sha256(b"page").hexdigest()}
+
+
+def test_code_is_evidence_and_the_mock_is_not(tmp_path):
+    for path in ("etl/a.py", "etl/mock/b.py", "dbt_project/models/c.sql", "requirements.lock"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("1")
+    for name in ("dbt_project.yml", "profiles.yml"):
+        (tmp_path / "dbt_project" / name).write_text("1")
+    before = evidence.code_hash(tmp_path)
+    (tmp_path / "etl/mock/b.py").write_text("2")
+    assert evidence.code_hash(tmp_path) == before
+    (tmp_path / "dbt_project/models/c.sql").write_text("2")
+    assert evidence.code_hash(tmp_path) != before
+
+
+def test_everything_that_turns_deliveries_into_a_release_is_evidence():
+    for place in evidence.CODE:
+        assert (CHECKOUT / place).exists(), place
+
+
+def lines(home: Home) -> list[bytes]:
+    return home.ledger.read_bytes().splitlines()
+
+
+def test_each_entry_carries_the_hash_of_the_one_before(home):
+    for event in ("one", "two", "three"):
+        ledger.record(home, event)
+    before = ledger.START
+    for line in lines(home):
+        assert json.loads(line)["before"] == before
+        before = hashlib.sha256(line).hexdigest()
+
+
+def test_half_an_entry_left_by_a_kill_is_cut_off(home):
+    ledger.record(home, "one")
+    with home.ledger.open("ab") as file:
+        file.write(b'{"event": "tw')
+    ledger.record(home, "three")
+    assert [json.loads(line)["event"] for line in lines(home)] == ["one", "three"]
+    assert json.loads(lines(home)[1])["before"] == hashlib.sha256(lines(home)[0]).hexdigest()
