@@ -487,6 +487,12 @@ def check(settings: Settings, say: Say) -> None:
                     )
                 quality.store(con, results, refresh)
                 say(quality.headline(results))
+                for result in results:
+                    if result.status == "fail":
+                        say(
+                            f"fails ({result.check.severity}): {result.check.words} "
+                            f"{result.n_failing:,} of {result.n_checked:,} rows do not."
+                        )
             else:
                 say("checks: nothing new")
             gate = quality.stored_gate(con, refresh)
