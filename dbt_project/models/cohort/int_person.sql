@@ -1,10 +1,24 @@
--- One row per person: the number in force, with the date of death that everything else uses.
+-- One row per candidate person: the number in force, with the date of death that all else uses.
 with
+
+candidates as (
+
+    select distinct person_id from {{ ref('int_candidate_requisition') }}
+
+),
+
+persons_of_the_register as (
+
+    select * from {{ ref('stg_cpr__person') }}
+
+),
 
 rows_in_force as (
 
-    select * from {{ ref('stg_cpr__person') }}
-    where is_number_in_force
+    select persons_of_the_register.*
+    from persons_of_the_register
+    inner join candidates on persons_of_the_register.person_id = candidates.person_id
+    where persons_of_the_register.is_number_in_force
 
 ),
 
