@@ -137,6 +137,8 @@ def open_home(settings: Settings) -> Home:
                 "of yours."
             ) from error
     home.restricted.mkdir(mode=0o700, exist_ok=True)
+    # Somebody may have made it by hand, with an inbox in it.
+    home.restricted.chmod(0o700)
     return home
 
 
@@ -164,7 +166,15 @@ def connect(
     """Open DuckDB within the run's memory and threads, spilling inside the restricted zone."""
     home = Home(settings.home)
     home.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    con = duckdb.connect(str(database), **options)
+    try:
+        con = duckdb.connect(str(database), **options)
+    except duckdb.IOException as error:
+        if "lock" not in str(error):
+            raise
+        raise SettingsError(
+            f"{database}: another process has it open. DuckDB lets one process write, and none "
+            "read meanwhile; releases can always be read. Close the other one, then start again."
+        ) from None
     con.execute(f"set memory_limit = '{settings.memory_limit}'")
     con.execute(f"set threads = {settings.threads}")
     con.execute(f"set temp_directory = '{home.scratch / 'spill'}'")

@@ -287,7 +287,7 @@ def _read_csv(
     con.execute(
         """
         create temp table malformed_line as
-        select line - 1 as source_row, any_value(csv_line) as line
+        select (line - 1)::bigint as source_row, any_value(csv_line) as line
         from reject_errors group by line
         """
     )

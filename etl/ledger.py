@@ -33,3 +33,12 @@ def record(home: Home, event: str, **what: object) -> None:
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def told(home: Home, event: str, field: str) -> set[str]:
+    """What the ledger already says: the values of a field in all entries of one event."""
+    if not home.ledger.exists():
+        return set()
+    lines = home.ledger.read_bytes()
+    entries = map(json.loads, lines[: lines.rfind(b"\n") + 1].splitlines())
+    return {entry[field] for entry in entries if entry["event"] == event}

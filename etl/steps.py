@@ -4,7 +4,6 @@ No rule about registers, persons or risks lives here. Each step knows by its key
 anything to do: the same deliveries, definitions and code give the same key, and then it says so.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +24,16 @@ from etl.home import (
     remove,
     replace_json,
 )
-from etl.landing import Current, accept, current, newest_complete_to, parse, record, refuse
+from etl.landing import (
+    Current,
+    accept,
+    accepted,
+    current,
+    newest_complete_to,
+    parse,
+    record,
+    refuse,
+)
 from etl.pseudonym import key_id
 from etl.settings import Settings
 
@@ -36,30 +44,67 @@ Say = Callable[[str], None]
 
 
 def receive(settings: Settings, inbox: Path, complete_to: str | None, say: Say) -> int:
-    """Copy every delivery below `inbox` into the store. Returns how many were new."""
+    """Copy every delivery below `inbox` into the store. Returns how many were new.
+
+    A delivery that is refused keeps none of the others out; the step is red all the same.
+    """
     home = open_home(settings)
+    new, refusals = 0, []
     with one_writer(home):
-        new = 0
+        _tell_what_a_kill_left_untold(home)
         for source in deliveries.find(inbox):
             try:
                 place = deliveries.receive(source, home.deliveries, home.scratch, complete_to)
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
-                raise
+                refusals.append(str(error))
+                continue
             if place is None:
                 say(f"{_name(source)}: received before, nothing new")
                 continue
             new += 1
-            delivery = deliveries.read(place)
-            ledger.record(
-                home,
-                "delivery received",
-                delivery=_name(place),
-                manifest_sha256=delivery.manifest_sha256,
-            )
-            rows = sum(file.rows for file in delivery.files)
-            say(f"{_name(place)}: received {_n(len(delivery.files), 'file')}, {rows:,} rows")
-        return new
+            _tell_received(home, place)
+            rows = sum(file["rows"] for file in read_json(place / deliveries.MANIFEST)["files"])
+            say(f"{_name(place)}: received, {_n(rows, 'row')}")
+    if refusals:
+        raise DeliveryError("\n".join(refusals))
+    return new
+
+
+def _tell_received(home: Home, place: Path) -> None:
+    ledger.record(
+        home,
+        "delivery received",
+        delivery=_name(place),
+        manifest_sha256=file_hash(place / deliveries.MANIFEST),
+    )
+
+
+def _tell_accepted(home: Home, entry: dict) -> None:
+    landed = sum(file["landed"] for file in entry["files"])
+    quarantined = sum(sum(file["quarantined"].values()) for file in entry["files"])
+    ledger.record(
+        home,
+        "delivery accepted",
+        delivery=f"{entry['register']}/{entry['folder']}",
+        manifest_sha256=entry["manifest_sha256"],
+        rows=landed + quarantined,
+        landed=landed,
+        quarantined=quarantined,
+    )
+
+
+def _tell_what_a_kill_left_untold(home: Home) -> None:
+    """A kill between a deed and its line in the ledger must not lose the line."""
+    received = ledger.told(home, "delivery received", "delivery")
+    for name in registers.catalogue():
+        for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+            if _name(folder) not in received and (folder / deliveries.MANIFEST).is_file():
+                _tell_received(home, folder)
+    known = ledger.told(home, "delivery accepted", "delivery")
+    for entry in accepted(home):
+        if f"{entry['register']}/{entry['folder']}" not in known:
+            _tell_accepted(home, entry)
 
 
 # ------------------------------------------------------------------ land
@@ -75,6 +120,7 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
     names = [register] if register else list(registers.catalogue())
     new, refusals = 0, []
     with one_writer(home):
+        _tell_what_a_kill_left_untold(home)
         for name in names:
             refused_last = None
             for folder in deliveries.of_register(home.deliveries, registers.register(name)):
@@ -119,22 +165,14 @@ def _land_one(
             ledger.record(home, "delivery refused", delivery=_name(folder), reason=str(error))
         return 0, str(error)
     accept(home, parsed, checks)
+    _tell_accepted(home, record(home, register, folder.name))
     landed = sum(file.landed for file in parsed.files)
     quarantined = sum(sum(file.quarantined.values()) for file in parsed.files)
     findings = sum(sum(file.findings.values()) for file in parsed.files)
-    ledger.record(
-        home,
-        "delivery accepted",
-        delivery=_name(folder),
-        manifest_sha256=delivery.manifest_sha256,
-        rows=landed + quarantined,
-        landed=landed,
-        quarantined=quarantined,
-    )
     failing = sum(check["status"] not in ("pass", "not_applicable") for check in checks)
     say(
-        f"{_name(folder)}: {landed + quarantined:,} rows in = {landed:,} landed + "
-        f"{quarantined:,} quarantined; {findings:,} findings; "
+        f"{_name(folder)}: {_n(landed + quarantined, 'row')} in = {landed:,} landed + "
+        f"{quarantined:,} quarantined; {_n(findings, 'finding')}; "
         f"{_n(len(checks), 'check')}, {failing} with something to look at"
     )
     return 1, None
@@ -364,6 +402,7 @@ def _linkage_line(register: str, flow: list[dict]) -> str:
 
 def select(settings: Settings, say: Say) -> bool:
     """Build staging, cohorts and marts with dbt, beside the old warehouse, then replace it."""
+    from etl import selection
     from etl.quality import history
 
     home = open_home(settings)
@@ -380,7 +419,7 @@ def select(settings: Settings, say: Say) -> bool:
             studies.load(con, definitions)
             con.execute("create table study.build as select ? as select_key", [wanted])
         say(f"selecting {_n(len(definitions), 'study', 'studies')} with dbt")
-        _dbt_build(settings, home, beside, say)
+        selection.build(settings, home, beside, say)
         with connect(settings, beside) as con:
             if home.warehouse.exists():
                 history.carry_over(con, home.warehouse)
@@ -411,56 +450,6 @@ def _built_key(settings: Settings, home: Home) -> str | None:
         return None
     with connect(settings, home.warehouse, read_only=True) as con:
         return con.execute("select select_key from study.build").fetchone()[0]
-
-
-def _dbt_build(settings: Settings, home: Home, warehouse: Path, say: Say) -> None:
-    os.environ |= {
-        "KOBLING_WAREHOUSE": str(warehouse),
-        "KOBLING_LAKE": str(home.lake),
-        "DO_NOT_TRACK": "1",
-    }
-    from dbt.cli.main import dbtRunner
-
-    project = settings.project / "dbt_project"
-    outcome = dbtRunner(callbacks=[_progress_of_dbt(say)]).invoke(
-        [
-            "build",
-            "--project-dir", str(project),
-            "--profiles-dir", str(project),
-            "--target-path", str(home.state / "dbt"),
-            "--log-path", str(home.logs / "dbt"),
-            "--quiet",
-        ]
-    )  # fmt: skip
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-
-    DuckDBConnectionManager.close_all_connections()
-    if outcome.exception:
-        raise outcome.exception
-    results = outcome.result.results
-    bad = [r for r in results if str(r.status) in ("error", "fail", "runtime error")]
-    if bad:
-        raise KoblingError(
-            f"dbt: {_n(len(bad), 'node')} of {len(results)} failed: "
-            + "; ".join(f"{r.node.name} ({r.status})" for r in bad[:5])
-            + f". Expected none. See {home.logs / 'dbt' / 'dbt.log'}; the last warehouse stays."
-        )
-    say(f"dbt: {len(results)} models and tests, all green")
-
-
-def _progress_of_dbt(say: Say) -> Callable[[object], None]:
-    """Says how far dbt has come, at every quarter."""
-    told = set()
-
-    def follow(event) -> None:
-        index, total = (getattr(event.data, name, 0) for name in ("index", "total"))
-        if event.info.name.endswith("Result") and index and total:
-            quarter = 4 * index // total
-            if quarter not in told and 0 < quarter < 4:
-                told.add(quarter)
-                say(f"dbt: {index} of {total} done")
-
-    return follow
 
 
 # ------------------------------------------------------------------ check
@@ -551,7 +540,8 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         with connect(settings, home.warehouse) as con:
-            if _estimated(con, study) == wanted:
+            document_of_estimates = home.state / f"estimates-{study}.json"
+            if _estimated(con, study) == wanted and document_of_estimates.exists():
                 say(f"{study}: estimated before, nothing new")
                 return
             estimates = estimation.compute(con, plan_of(definition))
@@ -560,7 +550,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
             con.execute("delete from analysis.build where study_id = ?", [study])
             con.execute("insert into analysis.build values (?, ?)", [study, wanted])
         document = estimates.document() | {"notes": list(definition.notes), "evidence": keys}
-        replace_json(home.state / f"estimates-{study}.json", document)
+        replace_json(document_of_estimates, document)
         ledger.record(home, "estimated", study=study, key=wanted)
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
 
@@ -649,6 +639,8 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         wanted = evidence.release_id(keys)
         live = releases.current(home, study)
         if live and live.name == wanted:
+            if wanted not in ledger.told(home, "released", "release"):
+                ledger.record(home, "released", study=study, release=wanted, keys=keys)
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
         with connect(settings) as con:

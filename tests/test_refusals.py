@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,45 @@ def test_nothing_can_be_selected_before_it_is_linked(tmp_path):
     ended = kobling(tmp_path / "new", "select")
     assert ended.exit_code == 2
     assert "kobling link" in ended.stderr
+
+
+def test_a_bad_delivery_keeps_no_other_out_of_the_store(released, tmp_path):
+    write_delivery(
+        tmp_path, "dsd", {"sarcoma.csv": "nothing\n"}, changes={"register": "cpr"}, day=LATER
+    )
+    pato_delivery(tmp_path, PATO_HEADER + ROW)
+    assert "register is 'cpr'" in refused(released, "receive", str(tmp_path))
+    assert (released / "deliveries" / "patobank" / LATER / "manifest.json").exists()
+
+
+def test_a_kill_between_a_deed_and_the_ledger_loses_no_line(released):
+    """The ledger is cut back to before the deeds, as a kill would have left it."""
+    path = released / "ledger.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2]))
+    kobling(released, "land")
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    received = {entry["delivery"] for entry in told if entry["event"] == "delivery received"}
+    accepted = {entry["delivery"] for entry in told if entry["event"] == "delivery accepted"}
+    assert {"cpr/2023-03-15", "patobank/2022-03-01"} <= received & accepted
+
+
+def test_a_warehouse_that_another_process_holds_is_said_to_be(released):
+    holder = subprocess.Popen(
+        [sys.executable, "-c",
+         "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()",
+         str(released / "warehouse.duckdb")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert holder.stdout.readline().strip() == "held"
+        assert "another process has it open" in refused(released, "check")
+        assert kobling(released, "status").exit_code == 0
+    finally:
+        holder.communicate("\n")
+
+
+def test_a_restricted_zone_made_by_hand_is_closed(tmp_path):
+    (tmp_path / "home" / "restricted" / "inbox").mkdir(parents=True, mode=0o755)
+    kobling(tmp_path / "home", "land")
+    assert (tmp_path / "home" / "restricted").stat().st_mode & 0o777 == 0o700

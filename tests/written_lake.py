@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from etl import linkage, registers, steps, studies
+from etl import linkage, registers, selection, studies
 from etl.home import Home, connect, open_home, read_json, remove
 from etl.settings import CHECKOUT, Settings
 
@@ -84,7 +84,7 @@ class Lake:
         before = os.environ.get(NO_UNIT_TESTS)
         os.environ[NO_UNIT_TESTS] = "unit_test"
         try:
-            steps._dbt_build(self.settings, self.home, self.home.warehouse, print)
+            selection.build(self.settings, self.home, self.home.warehouse, print)
         finally:
             os.environ.pop(NO_UNIT_TESTS) if before is None else None
 
