@@ -244,11 +244,18 @@ def table_and_period(register: Register, stem: str) -> tuple[str, str | None] | 
     return None
 
 
-def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -> Path | None:
+def receive(
+    source: Path,
+    store: Path,
+    scratch: Path,
+    complete_to: str | None,
+    coverage: str | None = None,
+) -> Path | None:
     """Copy one delivery into the store, whole or not at all; None when it is there already.
 
-    Where the keeper sent no manifest one is written into the copy, never into the inbox: a stock
-    delivery with rows, bytes and checksums as found.
+    Where the keeper sent no manifest one is written into the copy, never into the inbox, with rows,
+    bytes and checksums as found. Its coverage is `coverage`, or else `period` where every file
+    names its year, and `stock` where one does not.
     """
     register = registers.register(source.parent.name)
     copy = scratch / f"receive-{register.name}-{source.name}" / register.name / source.name
@@ -256,7 +263,9 @@ def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -
     try:
         shutil.copytree(source, copy, symlinks=True)
         if not (copy / MANIFEST).exists():
-            replace_json(copy / MANIFEST, _manifest_for(copy, source, register, complete_to))
+            replace_json(
+                copy / MANIFEST, _manifest_for(copy, source, register, complete_to, coverage)
+            )
         delivery = read(copy)
         content = sorted((file.path, file.sha256) for file in delivery.files)
         same_day = [
@@ -283,7 +292,13 @@ def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -
         remove(copy.parents[1])
 
 
-def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str | None) -> dict:
+def _manifest_for(
+    copy: Path,
+    source: Path,
+    register: Register,
+    complete_to: str | None,
+    coverage: str | None,
+) -> dict:
     if complete_to is None and register.needs_complete_to:
         raise DeliveryError(
             f"{source}: no {MANIFEST}, and nobody has said up to which day {register.name} is "
@@ -314,7 +329,8 @@ def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str
         "register": register.name,
         "delivered_on": _day_and_number(source)[0],
         "complete_to": complete_to,
-        "coverage": "stock",
+        # A file of one year says nothing of the other years, so it must not replace them.
+        "coverage": coverage or ("period" if all(f["period"] for f in files) else "stock"),
         "files": files,
     }
 

@@ -43,7 +43,13 @@ Say = Callable[[str], None]
 # ------------------------------------------------------------------ receive
 
 
-def receive(settings: Settings, inbox: Path, complete_to: str | None, say: Say) -> int:
+def receive(
+    settings: Settings,
+    inbox: Path,
+    complete_to: str | None,
+    say: Say,
+    coverage: str | None = None,
+) -> int:
     """Copy every delivery below `inbox` into the store. Returns how many were new.
 
     A delivery that is refused keeps none of the others out; the step is red all the same.
@@ -54,7 +60,9 @@ def receive(settings: Settings, inbox: Path, complete_to: str | None, say: Say) 
         _tell_what_a_kill_left_untold(home)
         for source in deliveries.find(inbox):
             try:
-                place = deliveries.receive(source, home.deliveries, home.scratch, complete_to)
+                place = deliveries.receive(
+                    source, home.deliveries, home.scratch, complete_to, coverage
+                )
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
                 refusals.append(str(error))
@@ -121,6 +129,8 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
     new, refusals = 0, []
     with one_writer(home):
         _tell_what_a_kill_left_untold(home)
+        if not any((home.deliveries / name).exists() for name in names):
+            say("landing: nothing has been received, nothing new")
         for name in names:
             refused_last = None
             for folder in deliveries.of_register(home.deliveries, registers.register(name)):
@@ -476,6 +486,7 @@ def check(settings: Settings, say: Say) -> None:
                     )
                 quality.store(con, results, refresh)
                 say(quality.headline(results))
+                say("the gate is red when a fatal check fails, and amber when another does")
                 for result in results:
                     if result.status == "fail":
                         say(
@@ -489,8 +500,8 @@ def check(settings: Settings, say: Say) -> None:
         if gate.state == "red":
             raise QualityError(
                 f"quality: a fatal check failed: {'; '.join(gate.failures)}. Expected none. "
-                "No estimate is made and the last release stays live; look at the failing rows in "
-                "quality.failure."
+                "No estimate is made and the last release stays live; the failing rows stand in "
+                f"{home.warehouse}, table quality.failure, under refresh_id {refresh[:12]}…"
             )
 
 
@@ -549,7 +560,11 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
             con.execute("create table if not exists analysis.build (study_id text, key text)")
             con.execute("delete from analysis.build where study_id = ?", [study])
             con.execute("insert into analysis.build values (?, ?)", [study, wanted])
-        document = estimates.document() | {"notes": list(definition.notes), "evidence": keys}
+        document = estimates.document() | {
+            "notes": list(definition.notes),
+            "population": settings.population,
+            "evidence": keys,
+        }
         replace_json(document_of_estimates, document)
         ledger.record(home, "estimated", study=study, key=wanted)
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
@@ -687,6 +702,7 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
     quality.data_docs(quality.stored_results(con, refresh), folder / "data_docs")
     facts = {
         "study": study,
+        "population": settings.population,
         "release_id": evidence.release_id(keys),
         "keys": keys,
         "deliveries": pl.read_parquet(home.lake / "delivery.parquet")
@@ -774,8 +790,10 @@ def summary(settings: Settings, study: str) -> str:
         )
     document = read_json(live / "estimates.json")
     attrition = pl.read_parquet(live / "parquet" / "attrition.parquet").sort("step").to_dicts()
+    made_up = ["Mock registers: everybody in these tables is made up.", ""]
     return "\n".join(
         [
+            *(made_up if document["population"] == "mock" else []),
             estimation.render_tables(document),
             "",
             report.flow_line(attrition),
@@ -787,6 +805,31 @@ def summary(settings: Settings, study: str) -> str:
 def study_names(settings: Settings) -> list[str]:
     """Every study folder of the checkout."""
     return studies.names(settings.project)
+
+
+def status(settings: Settings) -> str:
+    """Whether there is work to do, and what stands in its way."""
+    home = Home(settings.home)
+    if already := nothing_new(settings):
+        return already
+    if not home.deliveries.exists():
+        return f"{home.root}: nothing has been received. Start with `kobling receive INBOX`."
+    told = []
+    for name in registers.catalogue():
+        refused_last = None
+        for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+            known = record(home, name, folder.name)
+            if known is None:
+                told.append(f"{_name(folder)}: received, not landed yet")
+            refused_last = known["reason"] if known and known["status"] == "refused" else None
+        if refused_last:
+            told.append(f"refused, and nothing newer has come: {refused_last}")
+    try:
+        for study in studies.names(settings.project):
+            evidence_keys(settings, home, study)
+    except KoblingError as error:
+        told.append(str(error))
+    return "\n".join([*told, "There is work to do: `kobling run`."])
 
 
 # ------------------------------------------------------------------ the road as a whole
