@@ -26,6 +26,13 @@ class InStoryOrder(click.Group):
         except KoblingError as error:
             click.echo(f"Error: {error}", err=True)
             raise SystemExit(2) from error
+        except PermissionError as error:
+            click.echo(
+                f"Error: {error.filename}: permission denied. Expected a home that this user may "
+                "write. Set KOBLING_HOME to a folder of yours, or ask its owner.",
+                err=True,
+            )
+            raise SystemExit(2) from error
 
 
 def say(text: str) -> None:

@@ -49,8 +49,14 @@ class Settings:
                 "unit, such as 1GB or 512MiB."
             )
         key_file = os.environ.get("KOBLING_KEY_FILE")
+        home = os.environ.get("KOBLING_HOME") or str(CHECKOUT / "home")
+        if "'" in home:
+            raise SettingsError(
+                f"environment: KOBLING_HOME is {home}. Expected a path without an apostrophe. "
+                "Choose another folder."
+            )
         return cls(
-            home=Path(os.environ.get("KOBLING_HOME") or CHECKOUT / "home").resolve(),
+            home=Path(home).resolve(),
             population=population,
             project=CHECKOUT,
             memory_limit=memory_limit,

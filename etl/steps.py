@@ -133,7 +133,10 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
             say("landing: nothing has been received, nothing new")
         for name in names:
             refused_last = None
-            for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+            folders = deliveries.of_register(home.deliveries, registers.register(name))
+            for nth, folder in enumerate(folders):
+                if _is_superseded(home, name, folder, folders[nth + 1 :]):
+                    continue
                 outcome, refused_last = _land_one(settings, home, name, folder, refused_last, say)
                 new += outcome
             if refused_last:
@@ -141,6 +144,15 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
     if refusals:
         raise DeliveryError("\n".join(refusals))
     return new
+
+
+def _is_superseded(home: Home, register: str, folder: Path, later: list[Path]) -> bool:
+    """A refused delivery after which a better one has come need not be read again."""
+    known = record(home, register, folder.name)
+    if not known or known["status"] != "refused":
+        return False
+    records = [record(home, register, other.name) for other in later]
+    return any(other and other["status"] == "accepted" for other in records)
 
 
 def _land_one(
@@ -236,7 +248,7 @@ def link(settings: Settings, say: Say) -> bool:
         wanted = _link_key(settings, entries, key)
         state = home.state / "link.json"
         before = read_json(state) if state.exists() else {"slots": {}}
-        if before.get("key") == wanted:
+        if before.get("key") == wanted and _lake_is_whole(home, before["slots"]):
             say("linkage: nothing new")
             return False
         # Until the new state is written the lake may be half old, half new: `select` must not read.
@@ -255,7 +267,7 @@ def link(settings: Settings, say: Say) -> bool:
                 slot_key = digest([entry.file.content, entry.file.sha256, fingerprint, code])
                 done = before["slots"].get(slot)
                 place = Path(*entry.slot[:2], f"period={entry.slot[2]}", "part.parquet")
-                if not (done and done["key"] == slot_key and (home.linked / place).exists()):
+                if not (_is_whole(home, slot, done) and done["key"] == slot_key):
                     quarantined = entry.path(home, "quarantine")
                     counts = linkage.link_file(
                         con,
@@ -265,7 +277,7 @@ def link(settings: Settings, say: Say) -> bool:
                         home.linked / place,
                         home.unlinked / place,
                     )
-                    done = {"key": slot_key, "counts": counts}
+                    done = {"key": slot_key, "counts": counts, "bytes": _sizes(home, slot)}
                 slots[slot] = done
                 flow += _flow_rows(entry, done["counts"])
         _hold_the_sums(flow)
@@ -277,6 +289,28 @@ def link(settings: Settings, say: Say) -> bool:
         for name in registers.catalogue():
             say(_linkage_line(name, flow))
         return True
+
+
+def _sizes(home: Home, slot: str) -> list[int]:
+    """Bytes of a slot's linked and unlinked file; -1 where it is not there."""
+    register, table, period = slot.split("/")
+    place = Path(register, table, f"period={period}", "part.parquet")
+    files = [store / place for store in (home.linked, home.unlinked)]
+    return [file.stat().st_size if file.exists() else -1 for file in files]
+
+
+def _is_whole(home: Home, slot: str, done: dict | None) -> bool:
+    """Whether both files of a slot lie there as they were left."""
+    return done is not None and _sizes(home, slot) == done.get("bytes")
+
+
+def _lake_is_whole(home: Home, slots: dict[str, dict]) -> bool:
+    """Whether everything that was linked is there: a file that is lost is made anew, and never
+    taken for a register with fewer rows."""
+    facts = ("linkage_flow", "delivery", "register")
+    return all(_is_whole(home, slot, done) for slot, done in slots.items()) and all(
+        (home.lake / f"{name}.parquet").exists() for name in facts
+    )
 
 
 def _link_key(settings: Settings, entries: list[Current], key: bytes) -> str:
@@ -442,11 +476,12 @@ def select(settings: Settings, say: Say) -> bool:
 
 def select_key(settings: Settings, home: Home) -> str:
     state = home.state / "link.json"
-    linked = read_json(state).get("key") if state.exists() else None
-    if not linked:
+    before = read_json(state) if state.exists() else {"slots": {}}
+    linked = before.get("key")
+    if not linked or not _lake_is_whole(home, before["slots"]):
         raise KoblingError(
-            f"{home.lake}: the linkage has not been completed. Expected a whole lake. "
-            "Run `kobling link` first."
+            f"{home.lake}: the linkage has not been completed, or files of it are gone. Expected a "
+            "whole lake. Run `kobling link` first."
         )
     definitions = {
         name: studies.definition_hash(studies.read(settings.project, name))
@@ -743,19 +778,26 @@ def nothing_new(settings: Settings) -> str | None:
     home = Home(settings.home)
     if not home.warehouse.exists():
         return None
+    open_home(settings)
     for name in registers.catalogue():
+        is_refused = False
         for folder in deliveries.of_register(home.deliveries, registers.register(name)):
             known = record(home, name, folder.name)
             manifest = folder / deliveries.MANIFEST
-            if not known or not manifest.is_file() or known["status"] != "accepted":
+            if not known or not manifest.is_file():
                 return None
-            if known["manifest_sha256"] != file_hash(manifest):
+            is_refused = known["status"] == "refused"
+            if not is_refused and known["manifest_sha256"] != file_hash(manifest):
                 return None
+        if is_refused:
+            return None
     live = {}
     try:
         key = pseudonym_key(settings)
         state = read_json(home.state / "link.json")
         if state.get("key") != _link_key(settings, current(home), key):
+            return None
+        if not _lake_is_whole(home, state["slots"]):
             return None
         for study in studies.names(settings.project):
             wanted = evidence.release_id(evidence_keys(settings, home, study))
@@ -810,6 +852,8 @@ def study_names(settings: Settings) -> list[str]:
 def status(settings: Settings) -> str:
     """Whether there is work to do, and what stands in its way."""
     home = Home(settings.home)
+    if home.root.exists():
+        open_home(settings)
     if already := nothing_new(settings):
         return already
     if not home.deliveries.exists():
