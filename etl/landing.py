@@ -15,7 +15,7 @@ import duckdb
 
 from etl.deliveries import DeliveredFile, Delivery
 from etl.errors import DeliveryError
-from etl.home import Home, digest, file_hash, read_json, remove, replace_json
+from etl.home import Home, digest, read_json, remove, replace_json
 from etl.personal_number import MADE_UP_REASON, MALFORMED_SQL
 from etl.registers import Column, Table
 
@@ -648,11 +648,6 @@ def _write(
 def _copy(con: duckdb.DuckDBPyConnection, query: str, place: Path) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     con.execute(f"copy ({query}) to '{place}' (format parquet, compression zstd)")
-
-
-def landed_sha256(home: Home, entry: Current) -> str:
-    """Checksum of the landed file itself, for evidence."""
-    return file_hash(entry.path(home))
 
 
 def newest_complete_to(home: Home) -> dict[str, tuple[str | None, str]]:

@@ -266,7 +266,7 @@ def link(settings: Settings, say: Say) -> bool:
                 slot = "/".join(entry.slot)
                 slot_key = digest([entry.file.content, entry.file.sha256, fingerprint, code])
                 done = before["slots"].get(slot)
-                place = Path(*entry.slot[:2], f"period={entry.slot[2]}", "part.parquet")
+                place = _part(slot)
                 if not (_is_whole(home, slot, done) and done["key"] == slot_key):
                     quarantined = entry.path(home, "quarantine")
                     counts = linkage.link_file(
@@ -291,11 +291,15 @@ def link(settings: Settings, say: Say) -> bool:
         return True
 
 
+def _part(slot: str) -> Path:
+    """Where a slot's rows lie, below the linked and the unlinked store."""
+    register, table, period = slot.split("/")
+    return Path(register, table, f"period={period}", "part.parquet")
+
+
 def _sizes(home: Home, slot: str) -> list[int]:
     """Bytes of a slot's linked and unlinked file; -1 where it is not there."""
-    register, table, period = slot.split("/")
-    place = Path(register, table, f"period={period}", "part.parquet")
-    files = [store / place for store in (home.linked, home.unlinked)]
+    files = [store / _part(slot) for store in (home.linked, home.unlinked)]
     return [file.stat().st_size if file.exists() else -1 for file in files]
 
 

@@ -106,6 +106,14 @@ def test_codes_are_trimmed_and_windows_1252_survives(settings, tmp_path):
     assert rows(home, "landing", "k_rekvnr, c_snomedkode") == [("R1", "T02120"), ("R–’", "ÆF0000")]
 
 
+def test_rows_that_differ_only_in_what_cannot_be_read_are_no_copies(settings, tmp_path):
+    line = "1;R1;1;1;" + ANNA + ";1994-03-01;{};1994-03-09;11;T02120\n"
+    text = PATO_HEADER + line.format("soon") + line.format("later") + line.format("soon")
+    _, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].quarantined == {"duplicate": 1}
+    assert files[0].findings == {"unreadable_d_modtdato": 2}
+
+
 def test_a_line_with_too_few_fields_is_kept_apart_and_does_not_shift_the_others(settings, tmp_path):
     text = PATO_HEADER + pato() + "1234567;R2;1\n" + pato(requisition="R3")
     home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))

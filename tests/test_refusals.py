@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from etl import steps
 from etl.cli import main
 from tests import story
 from tests.conftest import ANNA, BENT, PATO_HEADER, PERSON_HEADER, write_delivery
@@ -262,3 +263,13 @@ def test_a_broken_warehouse_is_said_to_be(small, tmp_path):
     ended = kobling(home, "check")
     assert ended.exit_code == 2
     assert "not readable as a DuckDB file" in ended.stderr
+
+
+def test_a_home_without_rights_is_one_line(released, monkeypatch):
+    def forbidden(home):
+        raise PermissionError(13, "Permission denied", str(home.state / "writer.lock"))
+
+    monkeypatch.setattr(steps, "one_writer", forbidden)
+    line = refused(released, "check")
+    assert "writer.lock: permission denied" in line
+    assert "Set KOBLING_HOME" in line

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import combinations, product
 from math import sqrt
@@ -12,36 +11,14 @@ from pathlib import Path
 import pytest
 
 from etl import report
+from etl.estimate import FactorPlan as Factor
+from etl.estimate import OutcomePlan as Outcome
+from etl.estimate import Plan
 from etl.report import cohort, curves, drawing, forest
 from etl.settings import CHECKOUT
 
 HORIZON = 1826
 Z = 1.96
-
-
-@dataclass(frozen=True)
-class Outcome:
-    name: str
-    label: str
-    threshold: float
-    from_day: int | None = None
-
-
-@dataclass(frozen=True)
-class Factor:
-    name: str
-    label: str
-    levels: tuple[str, ...]
-    reference: str
-    is_rule_factor: bool
-
-
-@dataclass(frozen=True)
-class Plan:
-    study_id: str
-    horizons_days: tuple[int, ...]
-    outcomes: tuple[Outcome, ...]
-    factors: tuple[Factor, ...]
 
 
 OUTCOMES = (

@@ -245,9 +245,7 @@ def _prevalent(document: dict, plan) -> Html:
 
 def reading(document: dict, plan) -> list[Html]:
     """What a reader must know of the method, and what the study itself has to say."""
-    points: list[Content] = [
-        _guarantee(outcome) for outcome in plan.outcomes if getattr(outcome, "from_day", None)
-    ]
+    points: list[Content] = [_guarantee(outcome) for outcome in plan.outcomes if outcome.from_day]
     points += document.get("notes", [])
     points += [
         "Risks are absolute, with death as a competing event: a person who dies can no longer have "
