@@ -35,7 +35,7 @@ persons.csv   every hand-written person: number in force, former numbers, verdic
 flow.csv      the steps of the study's flow with the numbers that go in, leave and go on
 defects.csv   every planted defect: file, record number, and what the landing should make of it
 cross_checks.csv   per person and check where the case, the outcome or the death should be found:
-              cancer_registry (both, cohort, cancer_registry), metastasis (both, outcome, contacts),
+              cancer_registry (both, cohort, cancer_registry), metastasis (both, outcome, hospital),
               death (dates_differ, not_in_civil_register, not_in_cause_of_death_register)
 numbers.txt   every personal number that stands anywhere in the deliveries
 

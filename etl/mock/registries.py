@@ -105,7 +105,7 @@ def register_metastases(lives: list[Life]) -> None:
     Before 1994 it is coded in ICD-8, which the study's list does not hold. What was retracted
     later, and what was looked for and not found, is no metastasis.
     """
-    turns = dict.fromkeys(("contacts", "retracted", "not_found"), 0)
+    turns = dict.fromkeys(("hospital", "retracted", "not_found"), 0)
     for nth, life in enumerate(life for life in lives if life.verdict == "included"):
         days, event, is_prevalent = life.outcomes["metastasis"]
         if is_prevalent or event == 1:
@@ -122,12 +122,12 @@ def register_metastases(lives: list[Life]) -> None:
         for kind, day, modifier, retracted in (
             ("not_found", dt.date(1994, 6, 1), "2", "Nej"),
             ("retracted", dt.date(2020, 5, 4), "0", "Ja"),
-            ("contacts", max(life.index_date, ICD_10_SINCE) + 200 * DAY, "0", "Nej"),
+            ("hospital", max(life.index_date, ICD_10_SINCE) + 200 * DAY, "0", "Nej"),
         ):
             if turns[kind] < FEW and life.index_date < day < last:
                 turns[kind] += 1
                 life.metastases_in_hospital.append((day, modifier, retracted))
-                if kind == "contacts":
+                if kind == "hospital":
                     life.cross_checks["metastasis"] = kind
                 break
 
