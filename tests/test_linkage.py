@@ -2,10 +2,12 @@
 
 import duckdb
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl import linkage, registers
+from etl import linkage, registers, steps
+from etl.landing import Current, LandedFile
 from etl.linkage import NumberRow, resolve
 from etl.pseudonym import SMALLEST, key_id, person_ids
 
@@ -197,3 +199,38 @@ def test_two_contacts_under_one_key_give_a_row_to_one_person_or_to_nobody(tmp_pa
     )
     assert counts == {"": 1, "ambiguous_contact": 2}
     assert linked["person_id"].to_list() == [11]
+
+
+def test_every_table_says_whose_its_rows_are_itself_or_through_one_key_of_another():
+    for register in registers.catalogue().values():
+        for table in register.tables:
+            assert bool(table.owner) != bool(table.contact), table.name
+            if table.contact:
+                of = register.table(table.contact.refers_to)
+                assert of.owner, table.name
+                assert len(of.key) == 1, table.name
+
+
+def current(table: str, period: str, register: str = "lpr2") -> Current:
+    file = LandedFile("", table, period, "csv", "", 0, 0, {}, {}, f"{register}.2024-06-01.x")
+    return Current(register, "2024-06-01", "2024-06-01", None, file)
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (current("t_diag", "1994"), ["1994"]),
+        (current("t_diag", "1996"), []),
+        (current("t_diag", "all"), ["1994", "1995"]),
+        (current("t_adm", "1994"), []),
+        (current("diagnoser", "2020", "lpr3"), ["all"]),
+    ],
+)
+def test_a_table_hangs_on_the_contacts_of_its_period_and_register(of, expected):
+    entries = [
+        current("t_adm", "1994"), current("t_adm", "1995"), current("t_diag", "1994"),
+        current("kontakter", "all", "lpr3"),
+    ]  # fmt: skip
+    table = registers.register(of.register).table(of.file.table)
+    found = steps._contacts_of(of, table, entries)
+    assert [entry.file.period for entry in found] == expected
