@@ -17,7 +17,7 @@ from etl.mock.population import LAST_DAY, NEVER, YEAR_DAYS, Population
 
 FIRST_CONTACT = np.datetime64("1977-01-01")
 # Somatic inpatients alone before 1995; then outpatients and emergencies too.
-CONTACTS_A_YEAR, OUTPATIENTS_SINCE, INPATIENTS_ONLY = 0.3, np.datetime64("1995-01-01"), 0.4
+CONTACTS_A_YEAR, OUTPATIENTS_SINCE, INPATIENTS_ONLY = 0.2, np.datetime64("1995-01-01"), 0.4
 MORE_DIAGNOSES, OPERATED = 0.6, 0.15
 FIRST_OPERATION = dt.date(1996, 1, 1)
 ICD_10_SINCE = dt.date(1994, 1, 1)
