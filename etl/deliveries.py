@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from etl import registers
-from etl.errors import DeliveryError
+from etl.errors import LIKE_A_NUMBER, DeliveryError
 from etl.home import file_hash, read_json, remove, replace_json
 from etl.registers import Register
 
@@ -23,6 +23,7 @@ MANIFEST = "manifest.json"
 FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
 # A year, or a month or quarter of one: 2005, 2005-03, 2005Q1. It becomes a folder's name.
 PERIOD = re.compile(r"\d{4}(?:[-_]?(?:\d{2}|[QqHh]\d))?")
+FILE_PATH = re.compile(r"[\w. /-]+")
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 COVERAGES = ("stock", "period", "correction")
 
@@ -162,6 +163,14 @@ def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
     fields = ("path", "table", "period", "format", "rows", "bytes", "sha256")
     if not isinstance(item, dict) or set(fields) - set(item):
         raise refuse("a file entry lacks a field", ", ".join(fields))
+    for field in ("path", "table", "format", "sha256"):
+        if not isinstance(item[field], str) or not item[field]:
+            raise refuse(f"a file entry has no text as its {field}", "text")
+    if LIKE_A_NUMBER.search(item["path"]):
+        # The path is told in evidence, and evidence goes further than personal numbers may.
+        raise refuse("a file's path looks as if it held a personal number", "a path without one")
+    if not FILE_PATH.fullmatch(item["path"]):
+        raise refuse("a file's path has odd characters", "letters, digits, spaces and ._-/")
     period = item["period"]
     if period is not None and not PERIOD.fullmatch(str(period)):
         raise refuse(f"{item['path']} has period '{period}'", "text such as 2005, or null")
@@ -170,7 +179,7 @@ def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
         raise refuse(f"{item['path']} is of table '{item['table']}'", f"one of {known}")
     if item["format"] not in FORMATS.values():
         raise refuse(f"{item['path']} is of format '{item['format']}'", "csv or parquet")
-    if not all(isinstance(item[field], int) and item[field] >= 0 for field in ("rows", "bytes")):
+    if not all(type(item[field]) is int and item[field] >= 0 for field in ("rows", "bytes")):
         raise refuse(f"{item['path']} has no whole number of rows or bytes", "both counts")
     return DeliveredFile(
         **{field: item[field] for field in fields}
@@ -223,7 +232,7 @@ def _hold_to_its_files(delivery: Delivery) -> None:
         size = place.stat().st_size
         if size != file.bytes:
             raise DeliveryError(
-                f"{place}: found {size} bytes, expected {file.bytes} by {MANIFEST}. "
+                f"{place}: found {size:,} bytes, expected {file.bytes:,} by {MANIFEST}. "
                 "The file is cut or changed; ask the keeper to send the delivery again."
             )
         found = file_hash(place)
@@ -244,11 +253,18 @@ def table_and_period(register: Register, stem: str) -> tuple[str, str | None] | 
     return None
 
 
-def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -> Path | None:
+def receive(
+    source: Path,
+    store: Path,
+    scratch: Path,
+    complete_to: str | None,
+    coverage: str | None = None,
+) -> Path | None:
     """Copy one delivery into the store, whole or not at all; None when it is there already.
 
-    Where the keeper sent no manifest one is written into the copy, never into the inbox: a stock
-    delivery with rows, bytes and checksums as found.
+    Where the keeper sent no manifest one is written into the copy, never into the inbox, with rows,
+    bytes and checksums as found. Its coverage is `coverage`, or else `period` where every file
+    names its year, and `stock` where one does not.
     """
     register = registers.register(source.parent.name)
     copy = scratch / f"receive-{register.name}-{source.name}" / register.name / source.name
@@ -256,7 +272,9 @@ def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -
     try:
         shutil.copytree(source, copy, symlinks=True)
         if not (copy / MANIFEST).exists():
-            replace_json(copy / MANIFEST, _manifest_for(copy, source, register, complete_to))
+            replace_json(
+                copy / MANIFEST, _manifest_for(copy, source, register, complete_to, coverage)
+            )
         delivery = read(copy)
         content = sorted((file.path, file.sha256) for file in delivery.files)
         same_day = [
@@ -283,7 +301,13 @@ def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -
         remove(copy.parents[1])
 
 
-def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str | None) -> dict:
+def _manifest_for(
+    copy: Path,
+    source: Path,
+    register: Register,
+    complete_to: str | None,
+    coverage: str | None,
+) -> dict:
     if complete_to is None and register.needs_complete_to:
         raise DeliveryError(
             f"{source}: no {MANIFEST}, and nobody has said up to which day {register.name} is "
@@ -314,7 +338,8 @@ def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str
         "register": register.name,
         "delivered_on": _day_and_number(source)[0],
         "complete_to": complete_to,
-        "coverage": "stock",
+        # A file of one year says nothing of the other years, so it must not replace them.
+        "coverage": coverage or ("period" if all(f["period"] for f in files) else "stock"),
         "files": files,
     }
 
@@ -329,7 +354,9 @@ def _rows(path: Path, kind: str, register: Register) -> int:
             ) from None
     try:
         with path.open(encoding=register.encoding, newline="") as file:
-            return max(sum(1 for _ in csv.reader(file, delimiter=register.delimiter)) - 1, 0)
+            return max(
+                sum(1 for row in csv.reader(file, delimiter=register.delimiter) if row) - 1, 0
+            )
     except UnicodeDecodeError as error:
         raise DeliveryError(
             f"{path}: byte {error.start} is not {register.encoding}. Ask the keeper to send the "

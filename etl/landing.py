@@ -469,11 +469,14 @@ def _type_rows(con: duckdb.DuckDBPyConnection, table: Table, source_file: str) -
         f'(cleaned."{c.name}" is not null and {_typed(c)} is null) as "unreadable {c.name}"'
         for c in table.columns
     )
+    given = ", ".join(f'cleaned."{c.name}"' for c in table.columns)
     con.execute(
         f"""
         create or replace temp table typed as
         with cleaned as (select source_row, {cleaned} from raw)
-        select '{source_file}' as source_file, source_row, {typed}, {unreadable} from cleaned
+        select '{source_file}' as source_file, source_row, {typed}, {unreadable}, hash({given})
+            as given
+        from cleaned
         """
     )
 
@@ -485,7 +488,7 @@ def _refuse_real_numbers(
     if population != "mock":
         return
     for column in table.number_columns:
-        number = f'"{column.name}"'
+        number = f"""replace("{column.name}", '-', '')"""
         count = con.execute(
             f"""
             select count(*) from typed
@@ -530,11 +533,12 @@ def _judge(con: duckdb.DuckDBPyConnection, table: Table) -> None:
             select
                 *,
                 case {" ".join(reasons)} end as own_reason,
-                row_number() over (partition by {everything} order by source_row) as copy_number
+                row_number() over (partition by {everything}, given order by source_row)
+                    as copy_number
             from typed
         )
         select
-            * exclude (own_reason, copy_number),
+            * exclude (own_reason, copy_number, given),
             coalesce(own_reason, case when copy_number > 1 then 'duplicate' end) as reason
         from judged
         """
