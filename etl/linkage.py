@@ -311,9 +311,10 @@ def _columns_that_hold_numbers(
             insert into number_in_text
             select distinct crosswalk.pnr
             from (
-                select unnest(
-                    regexp_extract_all(replace("{name}", '-', ''), '{TEN_CHARACTERS}')
-                ) as token
+                select unnest(list_append(
+                    regexp_extract_all(replace("{name}", '-', ''), '{TEN_CHARACTERS}'),
+                    right("{name}", 10)  -- padded with zeros, as keys are
+                )) as token
                 from read_parquet([{", ".join(files)}], union_by_name = true)
                 where length("{name}") >= 10
             ) as text

@@ -189,7 +189,8 @@ def hanging(tmp_path, contacts: str, diagnoses: str) -> tuple[dict, pl.DataFrame
     con = duckdb.connect()
     con.execute(
         "create table crosswalk as select * from (values ('ANNA', 11::bigint, true, null), "
-        "('6102501234', 11, true, null), ('FORMER', 11, false, null), ('BENT', 22, true, null), ('ROUND', null, null, 'cycle')) "
+        "('6102501234', 11, true, null), ('FORMER', 11, false, null), "
+        "('BENT', 22, true, null), ('ROUND', null, null, 'cycle')) "
         "as t (pnr, person_id, is_number_in_force, reason)"
     )
     rows = ", ".join(f"({key}, '{number}')" for key, number in map(str.split, contacts.split(",")))
