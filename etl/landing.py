@@ -81,7 +81,7 @@ def parse(
     unreadable: dict[tuple[str, str], int] = {}
     rows: dict[str, int] = {}
     for file in delivery.files:
-        table = delivery.register.table(file.table)
+        table = delivery.register.table(file.table).of_period(file.period)
         landed, bad = _parse_file(con, parsed, table, file, population)
         parsed.files.append(landed)
         rows[table.name] = rows.get(table.name, 0) + landed.rows
@@ -258,7 +258,10 @@ def _read_csv(
     extra = _match_columns(path, table, names, register.delimiter)
     columns = ", ".join(f"'{i}_{_plain(name)}': 'VARCHAR'" for i, name in enumerate(names))
     wanted = ", ".join(
-        f'"{names.index(c.name)}_{_plain(c.name)}" as "{c.name}"' for c in table.columns
+        f'"{names.index(c.name)}_{_plain(c.name)}" as "{c.name}"'
+        if c.name in names
+        else f'null::varchar as "{c.name}"'
+        for c in table.columns
     )
     rest = "".join(f', "{names.index(name)}_{_plain(name)}" as "+{name}"' for name in extra)
     con.execute("drop table if exists raw")
@@ -348,15 +351,21 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, table: Table, path: Path) -> l
     extra = _match_columns(path, table, names, None)
     types = {row[0].lower(): row[1].split("(")[0] for row in described}
     given = {row[0].lower(): row[0] for row in described}
-    for column in table.columns:
+    present = [column for column in table.columns if column.name in names]
+    for column in present:
         if types[column.name] not in PARQUET_TYPES[column.type]:
             raise DeliveryError(
                 f"{path}: column {column.name} is {types[column.name]}. Expected {column.type}. "
                 "The column is retyped; ask the keeper for the agreed type."
             )
-    wanted = ", ".join(f'"{given[c.name]}"::varchar as "{c.name}"' for c in table.columns)
+    wanted = ", ".join(
+        f'"{given[c.name]}"::varchar as "{c.name}"'
+        if c in present
+        else f'null::varchar as "{c.name}"'
+        for c in table.columns
+    )
     # A date stored with a time of day is still the date.
-    for column in table.columns:
+    for column in present:
         if column.type == "date":
             wanted = wanted.replace(
                 f'"{given[column.name]}"::varchar', f'"{given[column.name]}"::date::varchar'
@@ -386,7 +395,7 @@ def _match_columns(path: Path, table: Table, names: list[str], delimiter: str | 
             "Ask the keeper which one counts."
         )
     known = [column.name for column in table.columns]
-    missing = [name for name in known if name not in names]
+    missing = [c.name for c in table.columns if c.name not in names and not c.may_be_absent]
     extra = [name for name in names if name not in known]
     if missing and len(names) == 1 and delimiter:
         raise DeliveryError(
@@ -440,6 +449,11 @@ def _typed(column: Column) -> str:
             return (
                 f"case when regexp_full_match({value}, '[0-9]{{2}}/[0-9]{{2}}/[0-9]{{4}}') "
                 f"then try_strptime({value}, '%d/%m/%Y')::date end"
+            )
+        if column.date_format == "DDMONYYYY":
+            return (
+                f"case when regexp_full_match({value}, '[0-9]{{2}}[A-Za-z]{{3}}[0-9]{{4}}') "
+                f"then try_strptime({value}, '%d%b%Y')::date end"
             )
         return (
             f"case when regexp_full_match({value}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') "

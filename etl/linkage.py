@@ -6,7 +6,7 @@ one person never becomes two.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ TEN_CHARACTERS = "[0-9]{6}[0-9A-Z]{2}[0-9]{2}"
 UNLINKED_REASONS = (
     "unknown_to_cpr", "cycle", "fork", "missing_current_number", "annulled", NUMBER_IN_TEXT,
 )  # fmt: skip
+# Of rows that hang on a contact: it is not there, or two persons' contacts bear its key.
+ORPHAN, AMBIGUOUS = "orphan_of_contact", "ambiguous_contact"
 LATE = "9999-12-31"
 
 
@@ -189,14 +191,18 @@ def link_file(
     quarantined: Path | None,
     linked: Path,
     unlinked: Path,
+    contacts: Sequence[Path] = (),
 ) -> dict[str, int]:
     """Link one landed file. `crosswalk` is a table of the connection.
+
+    A row without a number of its own belongs to whom its contact belongs to; `contacts` are the
+    landed files that hold the contacts of the table's period.
 
     Linked rows are sorted by person. Rows that lead to nobody go to `unlinked` without any number,
     and so do those quarantined for a malformed number: what they say about a tumour still counts
     in the first line of a study's flow. Returns rows by '' (linked) or the reason they were not.
     """
-    owner = table.owner.name
+    owners, own_key, otherwise = _owners(con, table, contacts)
     files = [f"'{path}'" for path in (landed, quarantined) if path]
     hidden = _columns_that_hold_numbers(con, table, files)
     joins, columns = _linked_columns(table, hidden)
@@ -211,13 +217,13 @@ def link_file(
             coalesce(
                 owner.reason,
                 case
-                    when owner.pnr is null then 'unknown_to_cpr'
+                    when owner.pnr is null then '{otherwise}'
                     when {told} then '{NUMBER_IN_TEXT}'
                 end
             ) as reason,
             {body}
         from {source} as landed
-        left join crosswalk as owner on landed."{owner}" = owner.pnr
+        left join {owners} as owner on {own_key} = owner.pnr
         {joins}
         """
     )
@@ -237,7 +243,7 @@ def link_file(
             f"""
             select {body}, landed.reason, 'landing' as stage
             from read_parquet('{quarantined}') as landed
-            left join crosswalk as owner on false
+            left join {owners} as owner on false
             {joins.replace("on landed", "on false and landed")}
             where landed.reason in ({reasons})
             """
@@ -248,6 +254,43 @@ def link_file(
             "select coalesce(reason, ''), count(*) from looked_up group by all order by all"
         ).fetchall()
     )
+
+
+def _owners(
+    con: duckdb.DuckDBPyConnection, table: Table, contacts: Sequence[Path]
+) -> tuple[str, str, str]:
+    """(who owns what, what a row is looked up by, the reason where it is not found).
+
+    Contacts are looked up by their key in one spelling. Two contacts under one key are no harm
+    while they are one person's; where they are not, nobody can tell whose the row is.
+    """
+    if table.owner:
+        return "crosswalk", f'landed."{table.owner.name}"', "unknown_to_cpr"
+    of = registers.register(table.register).table(table.contact.refers_to)
+    files = ", ".join(f"'{path}'" for path in contacts)
+    con.execute(
+        f"""
+        create or replace temp table contact_owner as
+        select
+            {contact_key(f'contact."{of.key[0]}"')} as pnr,
+            case when count(distinct coalesce(person.person_id, -1)) = 1
+                then any_value(person.person_id) end as person_id,
+            null::boolean as is_number_in_force,
+            case when count(distinct coalesce(person.person_id, -1)) > 1 then '{AMBIGUOUS}'
+                when any_value(person.person_id) is null
+                then min(coalesce(person.reason, 'unknown_to_cpr')) end as reason
+        from {f"read_parquet([{files}])" if contacts else _no_rows(of)} as contact
+        left join crosswalk as person on contact."{of.owner.name}" = person.pnr
+        group by all
+        """
+    )
+    return "contact_owner", contact_key(f'landed."{table.contact.name}"'), ORPHAN
+
+
+def contact_key(value: str) -> str:
+    """SQL for a key in one spelling: a number, and text of it with or without leading zeros."""
+    digits = f"ltrim(trim({value}::varchar), '0')"
+    return f"case when {digits} = '' then '0' else {digits} end"
 
 
 def _columns_that_hold_numbers(
@@ -268,9 +311,10 @@ def _columns_that_hold_numbers(
             insert into number_in_text
             select distinct crosswalk.pnr
             from (
-                select unnest(
-                    regexp_extract_all(replace("{name}", '-', ''), '{TEN_CHARACTERS}')
-                ) as token
+                select unnest(list_append(
+                    regexp_extract_all(replace("{name}", '-', ''), '{TEN_CHARACTERS}'),
+                    right("{name}", 10)  -- padded with zeros, as keys are
+                )) as token
                 from read_parquet([{", ".join(files)}], union_by_name = true)
                 where length("{name}") >= 10
             ) as text

@@ -25,6 +25,7 @@ from etl.home import (
     replace_json,
 )
 from etl.landing import (
+    NO_PERIOD,
     Current,
     accept,
     accepted,
@@ -264,18 +265,27 @@ def link(settings: Settings, say: Say) -> bool:
             slots, flow = {}, []
             for entry in entries:
                 slot = "/".join(entry.slot)
-                slot_key = digest([entry.file.content, entry.file.sha256, fingerprint, code])
+                table = registers.register(entry.register).table(entry.file.table)
+                contacts = _contacts_of(entry, table, entries)
+                slot_key = digest(
+                    [
+                        *[[e.file.content, e.file.sha256] for e in (entry, *contacts)],
+                        fingerprint,
+                        code,
+                    ]
+                )
                 done = before["slots"].get(slot)
                 place = _part(slot)
                 if not (_is_whole(home, slot, done) and done["key"] == slot_key):
                     quarantined = entry.path(home, "quarantine")
                     counts = linkage.link_file(
                         con,
-                        registers.register(entry.register).table(entry.file.table),
+                        table,
                         entry.path(home),
                         quarantined if quarantined.exists() else None,
                         home.linked / place,
                         home.unlinked / place,
+                        [contact.path(home) for contact in contacts],
                     )
                     done = {"key": slot_key, "counts": counts, "bytes": _sizes(home, slot)}
                 slots[slot] = done
@@ -295,6 +305,25 @@ def _part(slot: str) -> Path:
     """Where a slot's rows lie, below the linked and the unlinked store."""
     register, table, period = slot.split("/")
     return Path(register, table, f"period={period}", "part.parquet")
+
+
+def _contacts_of(entry: Current, table: registers.Table, entries: list[Current]) -> list[Current]:
+    """The files that hold the contacts which a table's rows hang on: those of the same period.
+
+    What hangs on the contacts of 1994 comes in the files of 1994; a file of every year may hold the
+    contacts of any, and has what hangs on them in any.
+    """
+    if table.contact is None:
+        return []
+    return [
+        other
+        for other in entries
+        if (other.register, other.file.table) == (entry.register, table.contact.refers_to)
+        and (
+            other.file.period == entry.file.period
+            or NO_PERIOD in (other.file.period, entry.file.period)
+        )
+    ]
 
 
 def _sizes(home: Home, slot: str) -> list[int]:

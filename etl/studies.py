@@ -60,6 +60,12 @@ CODE_SHAPES = {
     "case_topography": (r"T[0-9A-Z]{1,5}", "T and what a topography code begins with"),
     "unspecific_topography": (r"T[0-9A-Z]{5}", "T and five characters"),
 }
+# What the codes of the cross-checks begin with, as their registers write them.
+REGISTRY = (r"[A-Z]\d{2}[0-9A-Z]{0,3}", "an ICD-10 code without the D of SKS, such as C44")
+HOSPITAL = (
+    r"D[A-Z]\d{2}[0-9A-Z]{0,5}|\d{3,5}",
+    "a diagnosis as hospitals write it, SKS such as DC77 or ICD-8 digits",
+)
 # Steps 0 and 1 of every flow are the requisitions and the candidate persons.
 FIRST_CRITERION_STEP = 2
 
@@ -75,7 +81,7 @@ KEYS = {
     "index_event": {
         "case_morphology": "text", "case_topography": "text", "unspecific_topography": "text",
         "candidate_behaviours": "texts", "primary_behaviours": "texts",
-        "lesion_days": "days from 1", "confirmed": "texts",
+        "lesion_days": "days from 1", "confirmed": "texts", "registry_sites": "texts?",
     },
     "criterion": {"name": "text", "kind": "text", "label": "text", "minimum_days": "days from 1?"},
     "follow_up": {
@@ -84,7 +90,7 @@ KEYS = {
     },
     "outcome": {
         "name": "text", "label": "text", "behaviours": "texts", "place": "text",
-        "from_day": "days from 1?", "clinical_column": "text?",
+        "from_day": "days from 1?", "clinical_column": "text?", "hospital_codes": "texts?",
         "risk_difference_threshold": "proportion",
     },
     "factor": {
@@ -153,6 +159,7 @@ class Outcome:
     from_day: int | None
     clinical_column: str | None
     threshold: float  # risk difference above which a factor is high-risk, a proportion
+    hospital_codes: tuple[str, ...] = ()  # beginnings of diagnoses; a cross-check only
 
 
 @dataclass(frozen=True)
@@ -205,6 +212,7 @@ class Study:
     outcomes: tuple[Outcome, ...]
     factors: tuple[Factor, ...]
     codes: tuple[tuple, ...]  # (list, code, name, system, valid_from, valid_to, source)
+    registry_sites: tuple[str, ...] = ()  # beginnings of ICD-10 codes; a cross-check only
 
 
 def names(project: Path) -> list[str]:
@@ -267,6 +275,9 @@ class _Reader:
         self.hold_known("[follow_up] capped_by", follow_up["capped_by"], _registers_with_an_end())
         codes = {role: list(self.codes(role, event[role])) for role in CODE_SHAPES}
         self.hold_unspecific_on_skin(codes)
+        self.hold_beginnings(
+            "[index_event] registry_sites", event.get("registry_sites", []), REGISTRY
+        )
         return Study(
             study_id=self.folder.name,
             folder=self.folder,
@@ -289,6 +300,7 @@ class _Reader:
             ),
             factors=tuple(self.factors(raw["factor"], raw["rule"]["factors"])),
             codes=tuple(row for rows in codes.values() for row in rows),
+            registry_sites=tuple(event.get("registry_sites", ())),
         )
 
     # -------------------------------------------------------------- whatever the section
@@ -317,6 +329,13 @@ class _Reader:
         doubled = [name for name in given if given.count(name) > 1]
         if doubled:
             raise self.refuse(f"{what} '{doubled[0]}' stands twice", "each name once")
+
+    def hold_beginnings(self, what: str, given: list[str], shape: tuple[str, str]) -> None:
+        """Beginnings of codes as their register writes them, each once."""
+        self.hold_unique(what, given)
+        for code in given:
+            if not re.fullmatch(shape[0], code):
+                raise self.refuse(f"{what} has '{code}'", shape[1])
 
     def hold_known(self, what: str, given: list[str], known: Iterable[str]) -> None:
         self.hold_unique(what, given)
@@ -436,6 +455,7 @@ class _Reader:
         what = f"outcome '{entry['name']}'"
         self.hold_known(f"{what} place", [entry["place"]], PLACES)
         self.hold_unique(f"{what} behaviour", entry["behaviours"])
+        self.hold_beginnings(f"{what} hospital_codes", entry.get("hospital_codes", []), HOSPITAL)
         column = entry.get("clinical_column")
         if column is not None:
             self.hold_known(f"{what} clinical_column", [column], CLINICAL_COLUMNS)
@@ -454,6 +474,7 @@ class _Reader:
             entry.get("from_day"),
             column,
             float(entry["risk_difference_threshold"]),
+            tuple(entry.get("hospital_codes", ())),
         )
 
     def factors(self, entries: list[dict], rule_factors: list[str]) -> Iterator[Factor]:
@@ -590,6 +611,8 @@ TABLES = {
     "valid_to date, source text",
     "behaviour": "study_id text, role text, behaviour text",
     "confirmed": "study_id text, who_diagnosis text",
+    "registry_site": "study_id text, code text",
+    "outcome_hospital_code": "study_id text, outcome text, code text",
     "capping_register": "study_id text, register text",
     "criterion": "study_id text, step integer, criterion text, kind text, label text, "
     "minimum_days integer",
@@ -628,6 +651,10 @@ def _rows(study: Study) -> dict[str, list[tuple]]:
         "behaviour": [(name, "candidate", value) for value in study.candidate_behaviours]
         + [(name, "primary", value) for value in study.primary_behaviours],
         "confirmed": [(name, value) for value in study.confirmed],
+        "registry_site": [(name, code) for code in study.registry_sites],
+        "outcome_hospital_code": [
+            (name, o.name, code) for o in study.outcomes for code in o.hospital_codes
+        ],
         "capping_register": [(name, register) for register in study.capped_by],
         "criterion": [
             (name, c.step, c.name, c.kind, c.label, c.minimum_days) for c in study.criteria

@@ -153,6 +153,40 @@ def wrong_verdicts(settings: Settings, answers: Path, study: str = "dlms") -> li
     return wrong
 
 
+# Check of the answer sheet → what the marts say about it.
+CROSS_CHECKS = {
+    "cancer_registry": "select person_id, found_in from marts.cancer_registry_agreement "
+    "where study_id = ?",
+    "metastasis": "select person_id, found_in from marts.hospital_agreement "
+    "where study_id = ? and outcome = 'metastasis'",
+    "death": "select person_id, disagreement from marts.death_disagreement where study_id = ?",
+}
+
+
+def wrong_cross_checks(settings: Settings, answers: Path, study: str = "dlms") -> list[str]:
+    """Every case, outcome or death that is not found where the answer sheet says, or only there."""
+    person_id = person_of_number(settings)
+    rows = answer_sheet(answers, "cross_checks")
+    wrong = []
+    with duckdb.connect(str(Home(settings.home).warehouse), read_only=True) as con:
+        for check, query in CROSS_CHECKS.items():
+            found = dict(con.execute(query, [study]).fetchall())
+            expected = {
+                person_id[row["number"]]: (row["found_in"], row["name"])
+                for row in rows
+                if row["check"] == check
+            }
+            assert len({where for where, _ in expected.values()}) == 3, "every way is planted"
+            wrong += [
+                f"{check}: {name} {found.get(person)}, expected {where}"
+                for person, (where, name) in expected.items()
+                if found.get(person) != where
+            ]
+            if unplanted := len(set(found) - set(expected)):
+                wrong.append(f"{check}: {unplanted} that nobody has planted")
+    return wrong
+
+
 # -------------------------------------------------------------------- personal numbers
 
 RUN_OF_DIGITS = re.compile(rb"\d{6}-\d{4}|\d{10,14}(?!\d)")

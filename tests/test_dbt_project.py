@@ -345,9 +345,12 @@ def test_every_mart_has_an_enforced_contract_with_a_key(lake):
     ]
     assert {node["name"] for node in marts} == {
         "attrition",
+        "cancer_registry_agreement",
         "cohort",
+        "death_disagreement",
         "exclusion_reasons",
         "factor",
+        "hospital_agreement",
         "linkage_flow",
         "prevalent_outcome",
         "time_to_event",

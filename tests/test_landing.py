@@ -275,3 +275,78 @@ def test_an_unreadable_relative_is_a_finding_and_goes_no_further(settings, tmp_p
     home, files = land(settings, write_delivery(tmp_path, "cpr", {"cpr3_t_person.csv": text}))
     assert files[0].findings == {"malformed_v_mor_pnr": 1}
     assert rows(home, "landing", "v_mor_pnr, v_far_pnr") == [(None, BENT)]
+
+
+# -------------------------------------------------------------------- columns of some years only
+
+DIAGNOSES = {  # the header of a year, and a row of it
+    "to 1994": ("v_recnum;c_diag;c_diagtype;c_diagmod\n", "7;17399;A;5\n"),
+    "from 1995": ("v_recnum;c_diag;c_diagtype;c_tildiag\n", "7;DC449;A;ZM88903\n"),
+    "both": ("v_recnum;c_diag;c_diagtype;c_diagmod;c_tildiag\n", "7;DC449;A;;ZM88903\n"),
+}
+
+
+@pytest.mark.parametrize(
+    ("year", "form", "found"),
+    [
+        ("1994", "to 1994", ("5", None)),
+        ("1995", "from 1995", (None, "ZM88903")),
+        ("1994", "both", (None, "ZM88903")),
+        ("2003", "both", (None, "ZM88903")),
+        ("", "both", (None, "ZM88903")),
+    ],
+)
+def test_a_column_may_be_absent_in_the_years_that_did_not_have_it(
+    settings, tmp_path, year, form, found
+):
+    text = "".join(DIAGNOSES[form])
+    home, files = land(settings, write_delivery(tmp_path, "lpr2", {f"t_diag{year}.csv": text}))
+    assert files[0].findings == {}
+    assert rows(home, "landing", "c_diagmod, c_tildiag") == [found]
+
+
+@pytest.mark.parametrize(
+    ("year", "form", "missing"),
+    [
+        ("1995", "to 1994", "c_tildiag"),
+        ("1994", "from 1995", "c_diagmod"),
+        ("", "from 1995", "c_diagmod"),
+    ],
+)
+def test_it_may_not_be_absent_in_its_own_years_nor_from_a_file_of_every_year(
+    settings, tmp_path, year, form, missing
+):
+    text = "".join(DIAGNOSES[form])
+    message = refused(settings, write_delivery(tmp_path, "lpr2", {f"t_diag{year}.csv": text}))
+    assert f"column {missing} is missing" in message
+
+
+def test_parquet_may_do_without_a_column_of_other_years_too(settings, tmp_path):
+    place = tmp_path / "x.parquet"
+    duckdb.sql(
+        f"copy (select '7' as v_recnum, '17399' as c_diag, 'A' as c_diagtype, '2' as c_diagmod) "
+        f"to '{place}' (format parquet)"
+    )
+    folder = write_delivery(tmp_path, "lpr2", {"t_diag1980.parquet": place.read_bytes()})
+    fix_rows(folder)
+    home, _ = land(settings, folder)
+    assert rows(home, "landing", "c_diagmod, c_tildiag") == [("2", None)]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("01MAR1994", "1994-03-01"),
+        ("31dec2001", "2001-12-31"),
+        ("1994-03-01", None),
+        ("31FEB1994", None),
+        ("01MAR94", None),
+    ],
+)
+def test_the_causes_of_death_write_the_month_in_letters(settings, tmp_path, given, read):
+    header = "k_cpr;d_dodsdato;d_findedato;c_dodtilgrundl_acme;c_dod_1a;c_dod_1b;c_dod_1c;c_dod_1d"
+    text = f"{header};c_dodsmaade\n{ANNA};{given};;C449;;;;;1\n"
+    folder = write_delivery(tmp_path, "dar", {"t_dodsaarsag_2.csv": text})
+    home, files = land(settings, folder)
+    assert rows(home, "landing", "d_dodsdato::varchar") == [(read,)]
+    assert files[0].findings == ({} if read else {"unreadable_d_dodsdato": 1})

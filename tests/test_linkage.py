@@ -2,10 +2,12 @@
 
 import duckdb
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl import linkage, registers
+from etl import linkage, registers, steps
+from etl.landing import Current, LandedFile
 from etl.linkage import NumberRow, resolve
 from etl.pseudonym import SMALLEST, key_id, person_ids
 
@@ -177,3 +179,110 @@ def test_no_number_is_left_in_what_is_linked_or_not(tmp_path):
         assert not {"v_pnr", "v_pnr_gaeld", "v_mor_pnr", "v_far_pnr"} & set(frame.columns)
         assert "OLD" not in str(frame.to_dicts())
         assert "GONE" not in str(frame.to_dicts())
+
+
+# -------------------------------------------------------------------- rows that hang on a contact
+
+
+def hanging(tmp_path, contacts: str, diagnoses: str) -> tuple[dict, pl.DataFrame, pl.DataFrame]:
+    """Link diagnoses through contacts: 'key number' and 'key' each, separated by commas."""
+    con = duckdb.connect()
+    con.execute(
+        "create table crosswalk as select * from (values ('ANNA', 11::bigint, true, null), "
+        "('6102501234', 11, true, null), ('FORMER', 11, false, null), "
+        "('BENT', 22, true, null), ('ROUND', null, null, 'cycle')) "
+        "as t (pnr, person_id, is_number_in_force, reason)"
+    )
+    rows = ", ".join(f"({key}, '{number}')" for key, number in map(str.split, contacts.split(",")))
+    codes = ", ".join(f"({n}, {key})" for n, key in enumerate(diagnoses.split(","), 1))
+    con.execute(
+        f"""
+        copy (select k_recnum, v_cpr from (values {rows}) as t (k_recnum, v_cpr))
+        to '{tmp_path}/contacts.parquet' (format parquet);
+        copy (select source_row, v_recnum, 'DC449' as c_diag, 'A' as c_diagtype,
+            null::varchar as c_diagmod, null::varchar as c_tildiag
+            from (values {codes}) as t (source_row, v_recnum))
+        to '{tmp_path}/diagnoses.parquet' (format parquet)
+        """
+    )
+    counts = linkage.link_file(
+        con, registers.register("lpr2").table("t_diag"), tmp_path / "diagnoses.parquet", None,
+        tmp_path / "linked.parquet", tmp_path / "unlinked.parquet",
+        [tmp_path / "contacts.parquet"],
+    )  # fmt: skip
+    assert sum(counts.values()) == len(diagnoses.split(","))
+    return (
+        counts,
+        pl.read_parquet(tmp_path / "linked.parquet").sort("source_row"),
+        pl.read_parquet(tmp_path / "unlinked.parquet").sort("source_row"),
+    )
+
+
+def test_a_row_belongs_to_whom_its_contact_belongs_to_however_the_key_is_spelt(tmp_path):
+    counts, linked, _ = hanging(tmp_path, "7 ANNA, 80 BENT, 0 ANNA", "'7', '0007', ' 80 ', '000'")
+    assert counts == {"": 4}
+    assert linked["person_id"].to_list() == [11, 11, 22, 11]
+    assert linked["v_recnum"].to_list() == ["7", "0007", " 80 ", "000"]
+
+
+def test_a_row_without_its_contact_is_counted_and_kept_as_an_orphan(tmp_path):
+    counts, linked, unlinked = hanging(tmp_path, "7 ANNA", "'7', '8', '70', null")
+    assert counts == {"": 1, "orphan_of_contact": 3}
+    assert len(linked) == 1
+    assert unlinked["v_recnum"].to_list() == ["8", "70", None]
+    assert set(unlinked["stage"]) == {"linkage"}
+
+
+def test_a_row_of_a_contact_of_nobody_has_the_reason_of_its_contact(tmp_path):
+    counts, _, _ = hanging(tmp_path, "7 ROUND, 8 STRANGER", "'7', '8'")
+    assert counts == {"cycle": 1, "unknown_to_cpr": 1}
+
+
+def test_two_contacts_under_one_key_give_a_row_to_one_person_or_to_nobody(tmp_path):
+    """And never make two rows of one."""
+    counts, linked, _ = hanging(
+        tmp_path, "7 ANNA, 7 FORMER, 8 ANNA, 8 BENT, 9 ANNA, 9 STRANGER", "'7', '8', '9'"
+    )
+    assert counts == {"": 1, "ambiguous_contact": 2}
+    assert linked["person_id"].to_list() == [11]
+
+
+def test_a_number_in_place_of_a_contact_goes_no_further(tmp_path):
+    counts, _, unlinked = hanging(tmp_path, "7 6102501234", "'7', '006102501234'")
+    assert counts == {"": 1, "orphan_of_contact": 1}
+    assert unlinked["v_recnum"].to_list() == [None]
+
+
+def test_every_table_says_whose_its_rows_are_itself_or_through_one_key_of_another():
+    for register in registers.catalogue().values():
+        for table in register.tables:
+            assert bool(table.owner) != bool(table.contact), table.name
+            if table.contact:
+                of = register.table(table.contact.refers_to)
+                assert of.owner, table.name
+                assert len(of.key) == 1, table.name
+
+
+def current(table: str, period: str, register: str = "lpr2") -> Current:
+    file = LandedFile("", table, period, "csv", "", 0, 0, {}, {}, f"{register}.2024-06-01.x")
+    return Current(register, "2024-06-01", "2024-06-01", None, file)
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (current("t_diag", "1994"), ["1994"]),
+        (current("t_diag", "1996"), []),
+        (current("t_diag", "all"), ["1994", "1995"]),
+        (current("t_adm", "1994"), []),
+        (current("diagnoser", "2020", "lpr3"), ["all"]),
+    ],
+)
+def test_a_table_hangs_on_the_contacts_of_its_period_and_register(of, expected):
+    entries = [
+        current("t_adm", "1994"), current("t_adm", "1995"), current("t_diag", "1994"),
+        current("kontakter", "all", "lpr3"),
+    ]  # fmt: skip
+    table = registers.register(of.register).table(of.file.table)
+    found = steps._contacts_of(of, table, entries)
+    assert [entry.file.period for entry in found] == expected

@@ -6,6 +6,7 @@ once more in another folder and time zone, which must end in the same release.
 
 import hashlib
 import json
+import re
 import textwrap
 from pathlib import Path
 
@@ -148,6 +149,45 @@ def test_every_planted_defect_is_where_the_answer_sheet_says(ran):
         )
         assert len(expected[store]) >= 10
         assert found == expected[store]
+
+
+def test_cases_outcomes_and_deaths_are_found_in_the_registers_that_have_them(ran):
+    assert story.wrong_cross_checks(story.settings_of(ran), ran / "restricted" / "answers") == []
+
+
+def test_the_planted_rows_without_their_contact_are_orphans_and_padded_keys_are_linked(ran):
+    """None too many, none too few: a key in another spelling leads to its contact."""
+    home, planted, spelt_otherwise = Home(ran), set(), set()
+    for defect in story.answer_sheet(ran / "restricted" / "answers", "defects"):
+        table, period = re.fullmatch(
+            r".*/([a-z_0-9]+?)(\d{4})?\.(?:csv|parquet)", defect["path"]
+        ).groups()
+        place = (defect["register"], table, period or "all", int(defect["row"]))
+        if defect["expected"] == "unlinked:orphan_of_contact":
+            planted.add(place)
+        if defect["defect"].startswith("contact_key_"):
+            spelt_otherwise.add(place)
+    found, linked = set(), set()
+    for register, table, period, _ in planted:
+        slot = f"{register}/{table}/period={period}/part.parquet"
+        for store, rows, condition in (
+            (home.unlinked, found, "reason = 'orphan_of_contact'"),
+            (home.linked, linked, "true"),
+        ):
+            rows |= {
+                (register, table, period, row)
+                for (row,) in duckdb.sql(
+                    f"select source_row from read_parquet('{store / slot}') where {condition}"
+                ).fetchall()
+            }
+    everywhere = duckdb.sql(
+        f"select sum(rows) from '{home.lake / 'linkage_flow.parquet'}' "
+        "where reason = 'orphan_of_contact'"
+    ).fetchone()[0]
+    assert len({slot[:2] for slot in planted}) == 4
+    assert found == planted
+    assert everywhere == len(planted)
+    assert spelt_otherwise <= linked
 
 
 def test_no_personal_number_stands_outside_the_restricted_zone(ran):

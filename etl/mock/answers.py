@@ -34,6 +34,9 @@ persons.csv   every hand-written person: number in force, former numbers, verdic
               factor levels (empty = missing); twists that must change nothing
 flow.csv      the steps of the study's flow with the numbers that go in, leave and go on
 defects.csv   every planted defect: file, record number, and what the landing should make of it
+cross_checks.csv   per person and check where the case, the outcome or the death should be found:
+              cancer_registry (both, cohort, cancer_registry), metastasis (both, outcome, hospital),
+              death (dates_differ, not_in_civil_register, not_in_cause_of_death_register)
 numbers.txt   every personal number that stands anywhere in the deliveries
 
 Everybody is made up: days 61 to 91 of a month do not exist.
@@ -49,6 +52,14 @@ def write(
     _table(folder / "persons.csv", (_person(life) for life in lives))
     _table(folder / "flow.csv", _flow(lives))
     _table(folder / "defects.csv", (dataclasses.asdict(defect) for defect in defects))
+    _table(
+        folder / "cross_checks.csv",
+        (
+            {"name": life.name, "number": life.number, "check": check, "found_in": found}
+            for life in lives
+            for check, found in sorted(life.cross_checks.items())
+        ),
+    )
     numbers = {str(n) for column in (population.number, population.former, population.deleted)
                for n in column}  # fmt: skip
     for life in lives:

@@ -153,8 +153,14 @@ def _died_on_the_index_date(d: _Decoy) -> None:
 
 
 def _died_before_the_index_date(d: _Decoy) -> None:
+    """Two have only a certificate of it, one as found dead: the civil register knows nothing."""
     d.tumour()
-    d.life.dies(d.day - (1 + d.nth) * DAY)
+    day = d.day - (1 + d.nth) * DAY
+    if d.nth < EACH - 2:
+        d.life.dies(day)
+    else:
+        d.life.certificate = (day, None) if d.nth == EACH - 2 else (None, day)
+        d.life.cross_checks["death"] = "not_in_civil_register"
 
 
 def _on_the_last_day(d: _Decoy) -> None:

@@ -34,9 +34,9 @@ class Planter:
         self.planted: list[Defect] = []
         self._used: dict[str, set[int]] = {}
 
-    def plant(self, register: str, path: str, frame: pl.DataFrame) -> pl.DataFrame:
-        """All defects of a register, in one of its files."""
-        for defect, column, change, expected in CHANGES.get(register, ()):
+    def plant(self, register: str, table: str, path: str, frame: pl.DataFrame) -> pl.DataFrame:
+        """All defects of a table, in one of its files."""
+        for defect, column, change, expected in CHANGES.get(table, ()):
             rows = self._rows(path, frame)
             values = frame[column].to_list()
             for row in rows:
@@ -50,6 +50,17 @@ class Planter:
             "quarantined:duplicate",
         )  # fmt: skip
         return pl.concat([frame, copies])
+
+    def plant_keys(self, register: str, path: str, frame: pl.DataFrame, key: str) -> pl.DataFrame:
+        """Rows whose contact is not there, and keys that somebody has padded or stripped."""
+        for defect, change, expected in CONTACT_KEYS:
+            rows = self._rows(path, frame)
+            values = frame[key].to_list()
+            for row in rows:
+                values[row] = change(values[row])
+            frame = frame.with_columns(pl.Series(key, values, dtype=pl.String))
+            self._note(defect, register, path, rows, expected)
+        return frame
 
     def note_nobody(self, register: str, path: str, frame: pl.DataFrame) -> None:
         """Rows that a decoy's requisition was written in under a number of nobody."""
@@ -88,9 +99,17 @@ def _replacement(number: str) -> str:
     return f"{number[:6]}{'1' if number[6] <= '3' else '7'}QX{number[9]}"
 
 
+# (defect, how the key of a contact changes, what should become of the row)
+CONTACT_KEYS: tuple[tuple[str, Callable[[str], str], str], ...] = (
+    ("contact_missing", lambda key: str(900_000_000 + int(key) % 1_000_000),
+     "unlinked:orphan_of_contact"),
+    ("contact_key_padded", lambda key: key.zfill(18), "linked"),
+    ("contact_key_with_blanks", lambda key: f" {int(key)} ", "linked"),
+)  # fmt: skip
+
 # (defect, column, how the value changes, what should become of the row)
 CHANGES: dict[str, tuple[tuple[str, str, Callable[[str], str], str], ...]] = {
-    "patobank": (
+    "pato": (
         ("number_blank", "cpr", _to(""), "quarantined:blank"),
         ("number_told_missing", "cpr", _to("#N/A"), "quarantined:blank"),
         ("number_too_short", "cpr", lambda n: n[:-1], "quarantined:wrong_length"),
@@ -114,10 +133,36 @@ CHANGES: dict[str, tuple[tuple[str, str, Callable[[str], str], str], ...]] = {
         ("row_of_another_year", "d_rekvdato", lambda d: f"{int(d[:4]) - 1}{d[4:]}",
          "finding:outside_period"),
     ),
-    "cpr": (
+    "cpr3_t_adresse_hist": (
         ("move_date_unreadable", "d_tilflyt_dato", _to("0000-00-00"),
          "finding:unreadable_d_tilflyt_dato"),
     ),
-    "dsd": (),
-    "dlms_review": (),
+    "t_adm": (
+        ("discharge_date_unreadable", "d_uddto", _to("0000-00-00"), "finding:unreadable_d_uddto"),
+        ("diagnosis_told_missing", "c_adiag", _to("#N/A"), "linked"),
+    ),
+    "t_diag": (
+        ("diagnosis_missing", "c_diag", _to(""), "quarantined:missing_c_diag"),
+        ("diagnosis_padded", "c_diag", lambda code: f" {code} ", "linked"),
+    ),
+    "t_sksopr": (
+        ("operation_date_unreadable", "d_odto", _to("00JAN2012"), "finding:unreadable_d_odto"),
+    ),
+    "t_tumor": (
+        ("number_blank", "k_cprnr", _to(""), "quarantined:blank"),
+        ("number_told_missing", "k_cprnr", _to("Ukendt"), "quarantined:blank"),
+        ("tumour_number_missing", "k_tumornr", _to(""), "quarantined:missing_k_tumornr"),
+        ("replacement_number", "k_cprnr", _replacement, "unlinked:unknown_to_cpr"),
+        ("diagnosis_padded", "c_icd10", lambda code: f" {code}", "linked"),
+    ),
+    "t_dodsaarsag_1": (
+        ("number_of_nobody", "k_cpr", _to("0000000000"), "quarantined:unknown_number"),
+        ("date_of_death_unreadable", "d_dodsdto", _to("31FEB1994"),
+         "quarantined:unreadable_d_dodsdto"),
+    ),
+    "t_dodsaarsag_2": (
+        ("date_of_death_told_missing", "d_dodsdato", _to("#N/A"), "linked"),
+        ("date_found_unreadable", "d_findedato", _to("1994-03-01"),
+         "finding:unreadable_d_findedato"),
+    ),
 }  # fmt: skip

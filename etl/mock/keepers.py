@@ -1,7 +1,7 @@
 """Register keepers: what they know about everyone, written down as they would deliver it."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import polars as pl
 
 from etl import registers
 from etl.home import file_hash, replace_json
+from etl.mock import hospitals, registries
 from etl.mock import population as people
 from etl.mock.defects import BACKGROUND, Planter
 from etl.mock.life import SKIN_SPECIMEN, Life
@@ -24,6 +25,7 @@ CORRECTION_DAY = "2023-04-03"
 CORRECTED_YEARS = ("2003", "2021")
 SHORT_BY = 0.1
 REVIEW_DAY = "2023-05-10"
+LPR_DAY = DCR_DAY = DAR_DAY = "2023-04-01"
 DEFECT_YEAR = "2012"
 EXTRA_COLUMN = "bemaerkning"
 
@@ -43,26 +45,34 @@ class Keeper:
         *,
         coverage: str,
         complete_to: str | None = None,
-        as_parquet: bool = False,
-        defects_in: tuple[str, str | None] | None = None,
+        as_parquet: bool | tuple[str, ...] = False,
+        defects_in: Collection[tuple[str, str | None]] = (),
         extra_column_in: str | None = None,
     ) -> None:
-        """Write one delivery: `files` are (table, period, rows); the manifest comes last."""
+        """Write one delivery: `files` are (table, period, rows); the manifest comes last.
+
+        `as_parquet` is every table, none, or the names of some.
+        """
         folder = self.inbox / self.register.name / day
         folder.mkdir(parents=True)
         listed = []
         for name, period, frame in files:
             table = self.register.table(name)
+            is_parquet = as_parquet is True or (bool(as_parquet) and name in as_parquet)
+            has_defects = (name, period) in defects_in
+            place = f"{day}/{name}{period or ''}.{'parquet' if is_parquet else 'csv'}"
             if name == "pato":
-                ending = "parquet" if as_parquet else "csv"
-                place = f"{day}/{name}{period or ''}.{ending}"
                 self.planter.note_nobody(self.register.name, place, frame)
-            if as_parquet:
+            if has_defects and table.contact:
+                frame = self.planter.plant_keys(
+                    self.register.name, place, frame, table.contact.name
+                )
+            if is_parquet:
                 path, rows = self._parquet(folder, table, period, frame)
             else:
                 path, rows = self._csv(
                     folder, table, period, frame,
-                    has_defects=defects_in == (name, period),
+                    has_defects=has_defects,
                     has_extra_column=extra_column_in == name,
                 )  # fmt: skip
             self.rows += rows
@@ -107,12 +117,14 @@ class Keeper:
     ) -> tuple[Path, int]:
         path = folder / f"{table.name}{period or ''}.csv"
         place = f"{folder.name}/{path.name}"
+        # A file holds the columns that its year had.
+        columns = [column for column in table.columns if column.is_promised_for(period)]
         text = frame.select(
-            *(_as_text(column, self.register.delimiter) for column in table.columns), BACKGROUND
+            *(_as_text(column, self.register.delimiter) for column in columns), BACKGROUND
         )
         if has_defects:
-            text = self.planter.plant(self.register.name, place, text)
-        names = [column.name for column in table.columns]
+            text = self.planter.plant(self.register.name, table.name, place, text)
+        names = [column.name for column in columns]
         written = text.select(names)
         if has_extra_column:
             written = written.with_columns(pl.lit("").alias(EXTRA_COLUMN))
@@ -128,8 +140,8 @@ def _as_text(column: registers.Column, delimiter: str) -> pl.Expr:
     """A typed column as this keeper writes it: the contract's date form, a decimal comma."""
     value = pl.col(column.name)
     if column.type == "date":
-        form = "%d/%m/%Y" if column.date_format == "DD/MM/YYYY" else "%Y-%m-%d"
-        return value.cast(pl.Date).dt.strftime(form).fill_null("")
+        form = {"DD/MM/YYYY": "%d/%m/%Y", "DDMONYYYY": "%d%b%Y"}.get(column.date_format, "%Y-%m-%d")
+        return value.cast(pl.Date).dt.strftime(form).str.to_uppercase().fill_null("")
     if column.type == "decimal":
         text = value.cast(pl.Float64).cast(pl.String)
         return (text.str.replace(".", ",", literal=True) if delimiter == ";" else text).fill_null(
@@ -157,6 +169,18 @@ def _together(table: Table, background: pl.DataFrame, lives: list[dict]) -> pl.D
             background.select(columns).with_columns(pl.lit(True).alias(BACKGROUND)),
             own.with_columns(pl.lit(False).alias(BACKGROUND)),
         ]
+    )
+
+
+def _whole(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Every column of the contract; what the rows do not say is missing."""
+    types = _frame(table, []).schema
+    return rows.select(
+        *(
+            (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
+            for name, kind in types.items()
+        ),
+        BACKGROUND,
     )
 
 
@@ -261,7 +285,7 @@ def life_sarcoma_rows(life: Life) -> list[dict]:
     return [{"cpr": life.number_on(row["diagnosis_date"]), **row} for row in life.sarcomas]
 
 
-# -------------------------------------------------------------------- the four keepers
+# -------------------------------------------------------------------- the keepers
 
 
 def deliver_all(
@@ -303,7 +327,7 @@ def deliver_all(
         ],
         coverage="stock",
         complete_to=CPR_COMPLETE_TO,
-        defects_in=("cpr3_t_adresse_hist", None),
+        defects_in=[("cpr3_t_adresse_hist", None)],
     )  # fmt: skip
     progress(f"cpr: {cpr.rows:,} rows")
 
@@ -326,7 +350,7 @@ def deliver_all(
         ],
         coverage="stock",
         complete_to=STOCK_COMPLETE_TO,
-        defects_in=("pato", DEFECT_YEAR),
+        defects_in=[("pato", DEFECT_YEAR)],
     )
     patobank.deliver(
         PERIOD_DAY,
@@ -357,7 +381,51 @@ def deliver_all(
         coverage="stock",
     )
     progress(f"dsd: {dsd.rows:,} rows; dlms_review: {review.rows:,} rows")
-    keepers = (cpr, patobank, dsd, review)
+
+    lpr2, lpr3, dcr, dar = (Keeper(inbox, name, planter) for name in ("lpr2", "lpr3", "dcr", "dar"))
+    registries.register_cancers(lives)
+    registries.register_metastases(lives)
+    happened = hospitals.happen(population, lives, seed)
+    lpr2.deliver(
+        LPR_DAY,
+        [
+            (name, str(year), _whole(lpr2.register.table(name), rows))
+            for name, years in hospitals.lpr2(happened).items()
+            for year, rows in years.items()
+        ],
+        coverage="stock",
+        defects_in=[(name, DEFECT_YEAR) for name in ("t_adm", "t_diag", "t_sksopr")],
+    )
+    lpr3.deliver(
+        LPR_DAY,
+        [
+            (name, None, _whole(lpr3.register.table(name), rows))
+            for name, rows in hospitals.lpr3(happened).items()
+        ],
+        coverage="stock",
+        as_parquet=True,
+        defects_in=[("diagnoser", None), ("procedurer_kirurgi", None)],
+    )
+    progress(f"lpr2: {lpr2.rows:,} rows; lpr3: {lpr3.rows:,} rows")
+    tumours = registries.cancer_rows(population, lives, seed)
+    dcr.deliver(
+        DCR_DAY,
+        [("t_tumor", None, _whole(dcr.register.table("t_tumor"), tumours))],
+        coverage="stock",
+        defects_in=[("t_tumor", None)],
+    )
+    dar.deliver(
+        DAR_DAY,
+        [
+            (name, None, _whole(dar.register.table(name), rows))
+            for name, rows in registries.death_rows(population, lives, seed).items()
+        ],
+        coverage="stock",
+        as_parquet=("dodsaarsager",),
+        defects_in=[("t_dodsaarsag_1", None), ("t_dodsaarsag_2", None)],
+    )
+    progress(f"dcr: {dcr.rows:,} rows; dar: {dar.rows:,} rows")
+    keepers = (cpr, patobank, dsd, review, lpr2, lpr3, dcr, dar)
     return (
         sum(len(list((inbox / k.register.name).iterdir())) for k in keepers),
         sum(k.rows for k in keepers),

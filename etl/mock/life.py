@@ -50,6 +50,13 @@ class Life:
     factors: dict[str, str | None] = field(default_factory=dict)
     twists: list[str] = field(default_factory=list)
     is_in_cpr: bool = True
+    # (day of death, day found) of the certificate, where that is not what the civil register says.
+    certificate: tuple[dt.date | None, dt.date | None] | None = None
+    has_certificate: bool = True
+    registered_cancers: list[tuple[dt.date, tuple[str, str, str]]] = field(default_factory=list)
+    metastases_in_hospital: list[tuple[dt.date, str, str]] = field(default_factory=list)
+    # Check → where the case, outcome or death should be found; nothing where nowhere.
+    cross_checks: dict[str, str] = field(default_factory=dict)
 
     def number_on(self, day: dt.date) -> str:
         """The number that was in force on a day; records keep the one they were written with."""

@@ -414,6 +414,18 @@ def _clinical_row_of_another_tumour(course: _Course) -> None:
     )
 
 
+def _certificate_of_another_day(course: _Course) -> None:
+    """The civil register's day counts."""
+    day = course.death - 3 * DAY
+    course.life.certificate = (day, day)
+    course.life.cross_checks["death"] = "dates_differ"
+
+
+def _no_certificate(course: _Course) -> None:
+    course.life.has_certificate = False
+    course.life.cross_checks["death"] = "not_in_cause_of_death_register"
+
+
 def _tell_recurrence(how: str) -> Callable[[_Course], None]:
     return lambda course: setattr(course, "tells_recurrence", how)
 
@@ -457,6 +469,10 @@ def _has_a_side(course: _Course) -> bool:
 
 def _dies_quietly(course: _Course) -> bool:
     return _quiet(0)(course) and course.end == course.death and course.days < HORIZON_DAYS
+
+
+def _dies_in_denmark(course: _Course) -> bool:
+    return course.death is not None and course.departure is None
 
 
 def _lives_to_the_end(course: _Course) -> bool:
@@ -506,4 +522,6 @@ TWISTS: tuple[tuple[str, Allows, Callable[[_Course], None]], ...] = (
     ("annulled_departure", _any_course, _annulled_departure),
     ("annulled_move_to_greenland", _any_course, _annulled_greenland),
     ("earlier_stay_abroad", _first_seen_since(1985), _earlier_stay_abroad),
+    ("certificate_of_another_day", _dies_in_denmark, _certificate_of_another_day),
+    ("no_certificate", _dies_in_denmark, _no_certificate),
 )  # fmt: skip

@@ -71,11 +71,22 @@ class Check:
 
 # What two rows of different content under one key do to a release. They are fatal wherever a key
 # is joined on, which is the rule; here are the tables where it is not.
+CONTACT_KEY = (
+    "What hangs on two contacts under one key belongs to their person, or where they are of two "
+    "persons stays unlinked with that reason."
+)
+DEATH_KEY = "A person who dies twice dies on the first of the days that the certificates tell."
 KEY_IS_NOT_FATAL = {
     "cpr3_t_person": "Two rows about one number are a fork for the linkage, which leaves the "
     "number unlinked with that reason where they name different successors.",
     "pato": "Selection asks whether a requisition carries a code, never joins on the code's own "
     "number; a doubled key can add a code and cannot double a person.",
+    "t_adm": CONTACT_KEY,
+    "kontakter": CONTACT_KEY,
+    "t_tumor": "A tumour's key is joined on by nobody; a case is asked for by person and day.",
+    "t_dodsaarsag_1": DEATH_KEY,
+    "t_dodsaarsag_2": DEATH_KEY,
+    "dodsaarsager": DEATH_KEY,
 }
 KEY_IS_FATAL = "Rows are joined on this key: one row more mixes two rows into one person's answer."
 SOME_MISTYPING_PERCENT = 0.1

@@ -39,19 +39,37 @@ latest_first as (
 
 ),
 
--- The civil register's date counts. Where it has none the cause-of-death register will be asked
--- here, and only here, once it is part of the lake.
+certified_deaths as (
+
+    select * from {{ ref('int_certified_death') }}
+
+),
+
+latest as (
+
+    select
+        *,
+        case when status_code = '90' then status_date end as civil_death_date
+    from latest_first
+    where recency = 1
+
+),
+
+-- The civil register's date counts. Where it has none, whatever its status, the cause-of-death
+-- register is asked: here, and only here.
 persons as (
 
     select
-        person_id,
-        sex,
-        birth_date,
-        status_code,
-        status_date,
-        case when status_code = '90' then status_date end as death_date
-    from latest_first
-    where recency = 1
+        latest.person_id,
+        latest.sex,
+        latest.birth_date,
+        latest.status_code,
+        latest.status_date,
+        latest.civil_death_date,
+        certified_deaths.death_date as certified_death_date,
+        coalesce(latest.civil_death_date, certified_deaths.death_date) as death_date
+    from latest
+    left join certified_deaths on latest.person_id = certified_deaths.person_id
 
 )
 
