@@ -7,12 +7,18 @@ rebuilt from them.
 
 import csv
 import datetime as dt
+import gzip
 import re
 import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
+import pyarrow
 
 from etl import registers
 from etl.errors import DeliveryError
@@ -23,7 +29,11 @@ MANIFEST = "manifest.json"
 FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
 # A year, or a month or quarter of one: 2005, 2005-03, 2005Q1. It becomes a folder's name.
 PERIOD = re.compile(r"\d{4}(?:[-_]?(?:\d{2}|[QqHh]\d))?")
-FORMATS = {".csv": "csv", ".parquet": "parquet"}
+FORMATS = {".csv": "csv", ".parquet": "parquet", ".sas7bdat": "sas7bdat"}
+PACKINGS = (".gz", ".zst")  # of text; the other formats are packed by themselves
+UNPACK_TIMES = 200
+# A small file of a few words over and over unpacks far, and does no harm.
+ALWAYS_UNPACKED_BYTES = 1 << 20
 COVERAGES = ("stock", "period", "correction")
 
 
@@ -242,6 +252,52 @@ def table_and_period(register: Register, stem: str) -> tuple[str, str | None] | 
         if rest != stem.lower() and (rest == "" or re.fullmatch(r"_?\d{4}", rest)):
             return name, rest.strip("_") or None
     return None
+
+
+@contextmanager
+def opened(path: Path, unpack_times: int) -> Iterator["Unpacking"]:
+    """Open a file as its keeper wrote it, whether it was packed afterwards or not.
+
+    Raises:
+        DeliveryError: while reading, when it is not packed as its name says, breaks off, or unpacks
+            to more than `unpack_times` its size, as a file made to fill the disk does.
+    """
+    with path.open("rb") as file:
+        match path.suffix.lower():
+            case ".gz":
+                yield Unpacking(path, gzip.GzipFile(fileobj=file), unpack_times)
+            case ".zst":
+                yield Unpacking(path, pyarrow.CompressedInputStream(file, "zstd"), unpack_times)
+            case _:
+                yield file
+
+
+@dataclass
+class Unpacking:
+    """What a packed file holds, up to a limit."""
+
+    path: Path
+    stream: BinaryIO
+    unpack_times: int
+    done: int = 0
+
+    def read(self, size: int) -> bytes:
+        try:
+            piece = self.stream.read(size)
+        except (OSError, EOFError, zlib.error):
+            raise DeliveryError(
+                f"{self.path}: not a whole {self.path.suffix} file. Expected one. Ask the keeper "
+                "to send it again."
+            ) from None
+        self.done += len(piece)
+        packed = self.path.stat().st_size
+        if self.done > max(self.unpack_times * packed, ALWAYS_UNPACKED_BYTES):
+            raise DeliveryError(
+                f"{self.path}: {packed} bytes unpack to more than {self.unpack_times} times as "
+                "many. Expected less. Ask the keeper whether the file is right; if it is, raise "
+                "KOBLING_UNPACK_TIMES."
+            )
+        return piece
 
 
 def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -> Path | None:

@@ -4,7 +4,7 @@ Nobody types a column list twice: the landing's schema, its structural checks, t
 the data dictionary all come from here. Adding a register is adding a file.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,14 @@ import yaml
 from etl.errors import DeliveryError
 
 FOLDER = Path(__file__).parent
-DUCKDB_TYPES = {"text": "VARCHAR", "integer": "BIGINT", "decimal": "DOUBLE", "date": "DATE"}
+DUCKDB_TYPES = {
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "decimal": "DOUBLE",
+    "date": "DATE",
+    "time": "TIME",
+}
+DATE_FORMATS = ("ISO", "DD/MM/YYYY", "DDMONYYYY", "SAS")
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Column:
     """One column as its keeper promises it."""
 
     name: str
-    type: str  # text, integer, decimal, date
+    type: str  # text, integer, decimal, date, time (delivered as seconds since midnight)
     description: str
     danish: str
     is_required: bool
@@ -30,7 +37,11 @@ class Column:
     role: str | None  # of a personal number: owner, current, relative
     allowed_values: tuple[str, ...]
     pattern: str | None
-    date_format: str  # ISO or DD/MM/YYYY
+    date_format: str  # ISO, DD/MM/YYYY, DDMONYYYY (01MAR1994) or SAS (days since 1960-01-01)
+    first_year: int | None = None  # of the files that hold it; None is every year
+    last_year: int | None = None
+    refers_to: str | None = None  # the table whose key it holds, where that says whose row it is
+    may_be_absent: bool = False  # set for one file, by its year
 
     @property
     def is_personal_number(self) -> bool:
@@ -43,6 +54,13 @@ class Column:
     @property
     def is_key(self) -> bool:
         return self.key_position is not None
+
+    def is_promised_for(self, period: str | None) -> bool:
+        """Whether a file of the period must hold it. A file of no one year holds every column."""
+        year = int(period[:4]) if period else None
+        if year is None:
+            return True
+        return (self.first_year or year) <= year <= (self.last_year or year)
 
 
 @dataclass(frozen=True)
@@ -63,9 +81,24 @@ class Table:
         return tuple(column for column in self.columns if column.is_personal_number)
 
     @property
-    def owner(self) -> Column:
-        """The number that says whose row it is."""
-        return next(column for column in self.columns if column.role == "owner")
+    def owner(self) -> Column | None:
+        """The number that says whose row it is; None where another table's row says it."""
+        return next((column for column in self.columns if column.role == "owner"), None)
+
+    @property
+    def contact(self) -> Column | None:
+        """The key of a row of another table, where that row says whose this one is."""
+        return next((column for column in self.columns if column.refers_to), None)
+
+    def of_period(self, period: str | None) -> "Table":
+        """The same table, told which columns a file of the period may do without."""
+        return replace(
+            self,
+            columns=tuple(
+                replace(column, may_be_absent=not column.is_promised_for(period))
+                for column in self.columns
+            ),
+        )
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -150,4 +183,7 @@ def _column(node: dict) -> Column:
         allowed_values=tuple(own.get("allowedValues", ())),
         pattern=node.get("logicalTypeOptions", {}).get("pattern"),
         date_format=own.get("dateFormat", "ISO"),
+        first_year=own.get("firstYear"),
+        last_year=own.get("lastYear"),
+        refers_to=own.get("refersTo"),
     )
