@@ -7,7 +7,10 @@ rebuilt from them.
 
 import csv
 import datetime as dt
+import errno
 import gzip
+import io
+import os
 import re
 import shutil
 import zlib
@@ -17,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import duckdb
 import pyarrow
+import pyarrow.parquet
 
 from etl import registers
 from etl.errors import DeliveryError
@@ -34,6 +37,8 @@ PACKINGS = (".gz", ".zst")  # of text; the other formats are packed by themselve
 UNPACK_TIMES = 200
 # A small file of a few words over and over unpacks far, and does no harm.
 ALWAYS_UNPACKED_BYTES = 1 << 20
+SHA256 = re.compile(r"[0-9a-f]{64}")
+LONGEST_PATH = 200
 COVERAGES = ("stock", "period", "correction")
 
 
@@ -116,13 +121,38 @@ def read(folder: Path) -> Delivery:
         )
     try:
         manifest = read_json(path)
-    except ValueError as error:
+    except (ValueError, RecursionError):
         raise DeliveryError(
-            f"{path}: not JSON ({error}). Expected a manifest. Ask the keeper to send it again."
+            f"{path}: not JSON. Expected a manifest. Ask the keeper to send it again."
         ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     delivery = _delivery(folder, register, path, manifest)
-    _hold_to_its_files(delivery)
+    try:
+        _hold_to_its_files(delivery)
+    except OSError as error:
+        raise _unreadable(Path(error.filename or folder), error) from None
     return delivery
+
+
+def _unreadable(path: Path, error: OSError) -> DeliveryError:
+    return DeliveryError(
+        f"{_told(path)}: cannot be read ({error.strerror}). Expected files that Kobling may read. "
+        "Change who may read them, or ask the keeper to send them again."
+    )
+
+
+def _told(value: object) -> str:
+    """What somebody else wrote, short and on one line."""
+    text = str(value)
+    return text if text.isprintable() and len(text) <= 300 else repr(text[:80])
+
+
+def _file_name(path: Path) -> tuple[str, str, str]:
+    """(stem, ending, packing) of `pato1994.csv.gz`: pato1994, .csv, .gz."""
+    packing = path.suffix.lower() if path.suffix.lower() in PACKINGS else ""
+    name = Path(path.stem) if packing else Path(path.name)
+    return name.stem, name.suffix.lower(), packing
 
 
 def _delivery(folder: Path, register: Register, path: Path, manifest: dict) -> Delivery:
@@ -135,10 +165,14 @@ def _delivery(folder: Path, register: Register, path: Path, manifest: dict) -> D
     if missing:
         raise refuse(f"no {', '.join(sorted(missing))}", "each of them in every manifest")
     if manifest["register"] != register.name:
-        raise refuse(f"register is '{manifest['register']}'", f"'{register.name}', as its folder")
+        raise refuse(
+            f"register is '{_told(manifest['register'])}'", f"'{register.name}', as its folder"
+        )
     day, number = _day_and_number(folder)
     if manifest["delivered_on"] != day:
-        raise refuse(f"delivered_on is '{manifest['delivered_on']}'", f"'{day}', as its folder")
+        raise refuse(
+            f"delivered_on is '{_told(manifest['delivered_on'])}'", f"'{day}', as its folder"
+        )
     delivered_on = _date(manifest["delivered_on"], "delivered_on", refuse)
     if delivered_on > dt.date.today():
         raise refuse(f"delivered_on is {day}, in the future", "a day that has been")
@@ -146,7 +180,9 @@ def _delivery(folder: Path, register: Register, path: Path, manifest: dict) -> D
     if complete_to is None and register.needs_complete_to:
         raise refuse("no complete_to", f"the day up to which {register.name} is complete")
     if manifest["coverage"] not in COVERAGES:
-        raise refuse(f"coverage is '{manifest['coverage']}'", f"one of {', '.join(COVERAGES)}")
+        raise refuse(
+            f"coverage is '{_told(manifest['coverage'])}'", f"one of {', '.join(COVERAGES)}"
+        )
     if not isinstance(manifest["files"], list) or not manifest["files"]:
         raise refuse("files is empty", "at least one file")
     return Delivery(
@@ -165,23 +201,32 @@ def _date(value: object, field: str, refuse) -> dt.date:
     try:
         return dt.date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise refuse(f"{field} is '{value}'", "an ISO date such as 2024-06-01") from None
+        raise refuse(f"{field} is '{_told(value)}'", "an ISO date such as 2024-06-01") from None
 
 
 def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
     fields = ("path", "table", "period", "format", "rows", "bytes", "sha256")
     if not isinstance(item, dict) or set(fields) - set(item):
         raise refuse("a file entry lacks a field", ", ".join(fields))
-    period = item["period"]
+    path, period, table = item["path"], item["period"], item["table"]
+    if not isinstance(path, str) or not path.isprintable() or not 0 < len(path) <= LONGEST_PATH:
+        raise refuse(f"a file's path is {_told(repr(path))}", "the text of a path")
     if period is not None and not PERIOD.fullmatch(str(period)):
-        raise refuse(f"{item['path']} has period '{period}'", "text such as 2005, or null")
-    if register.table(item["table"]) is None:
+        raise refuse(f"{path} has period '{_told(period)}'", "text such as 2005, or null")
+    if not isinstance(table, str) or register.table(table) is None:
         known = ", ".join(table.name for table in register.tables)
-        raise refuse(f"{item['path']} is of table '{item['table']}'", f"one of {known}")
+        raise refuse(f"{path} is of table '{_told(table)}'", f"one of {known}")
     if item["format"] not in FORMATS.values():
-        raise refuse(f"{item['path']} is of format '{item['format']}'", "csv or parquet")
-    if not all(isinstance(item[field], int) and item[field] >= 0 for field in ("rows", "bytes")):
-        raise refuse(f"{item['path']} has no whole number of rows or bytes", "both counts")
+        known = ", ".join(FORMATS.values())
+        raise refuse(f"{path} is of format '{_told(item['format'])}'", f"one of {known}")
+    _, _, packing = _file_name(Path(path))
+    if packing and item["format"] != "csv":
+        raise refuse(f"{path} is a packed {item['format']} file", "only csv to be packed")
+    # bool is an int to Python and a mistake to everybody else.
+    if not all(type(item[field]) is int and item[field] >= 0 for field in ("rows", "bytes")):
+        raise refuse(f"{path} has no whole number of rows or bytes", "both counts")
+    if not isinstance(item["sha256"], str) or not SHA256.fullmatch(item["sha256"]):
+        raise refuse(f"{path} has no sha256", "64 hex digits")
     return DeliveredFile(
         **{field: item[field] for field in fields}
         | {
@@ -220,7 +265,7 @@ def _hold_to_its_files(delivery: Delivery) -> None:
     }
     for path in sorted(present - set(listed)):
         raise DeliveryError(
-            f"{folder / path}: not listed in {MANIFEST}. Expected every file to be listed. "
+            f"{_told(folder / path)}: not listed in {MANIFEST}. Expected every file to be listed. "
             "List it, or take it away."
         )
     for file in delivery.files:
@@ -255,7 +300,7 @@ def table_and_period(register: Register, stem: str) -> tuple[str, str | None] | 
 
 
 @contextmanager
-def opened(path: Path, unpack_times: int) -> Iterator["Unpacking"]:
+def opened(path: Path, unpack_times: int) -> Iterator[BinaryIO]:
     """Open a file as its keeper wrote it, whether it was packed afterwards or not.
 
     Raises:
@@ -265,42 +310,51 @@ def opened(path: Path, unpack_times: int) -> Iterator["Unpacking"]:
     with path.open("rb") as file:
         match path.suffix.lower():
             case ".gz":
-                yield Unpacking(path, gzip.GzipFile(fileobj=file), unpack_times)
+                stream = gzip.GzipFile(fileobj=file)
+                yield io.BufferedReader(Unpacking(path, stream, unpack_times), 1 << 16)
             case ".zst":
-                yield Unpacking(path, pyarrow.CompressedInputStream(file, "zstd"), unpack_times)
+                stream = pyarrow.CompressedInputStream(file, "zstd")
+                yield io.BufferedReader(Unpacking(path, stream, unpack_times), 1 << 16)
             case _:
                 yield file
 
 
-@dataclass
-class Unpacking:
+class Unpacking(io.RawIOBase):
     """What a packed file holds, up to a limit."""
 
-    path: Path
-    stream: BinaryIO
-    unpack_times: int
-    done: int = 0
+    def __init__(self, path: Path, stream: BinaryIO, unpack_times: int) -> None:
+        self._path, self._stream, self._times = path, stream, unpack_times
+        self._packed, self._done = path.stat().st_size, 0
 
-    def read(self, size: int) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
         try:
-            piece = self.stream.read(size)
+            piece = self._stream.read(len(buffer))
         except (OSError, EOFError, zlib.error):
             raise DeliveryError(
-                f"{self.path}: not a whole {self.path.suffix} file. Expected one. Ask the keeper "
+                f"{self._path}: not a whole {self._path.suffix} file. Expected one. Ask the keeper "
                 "to send it again."
             ) from None
-        self.done += len(piece)
-        packed = self.path.stat().st_size
-        if self.done > max(self.unpack_times * packed, ALWAYS_UNPACKED_BYTES):
+        self._done += len(piece)
+        if self._done > max(self._times * self._packed, ALWAYS_UNPACKED_BYTES):
             raise DeliveryError(
-                f"{self.path}: {packed} bytes unpack to more than {self.unpack_times} times as "
-                "many. Expected less. Ask the keeper whether the file is right; if it is, raise "
+                f"{self._path}: {self._packed:,} bytes unpack to more than {self._times} times as "
+                "many. Expected fewer. Ask the keeper whether the file is right; if it is, raise "
                 "KOBLING_UNPACK_TIMES."
             )
-        return piece
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
-def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -> Path | None:
+def receive(
+    source: Path,
+    store: Path,
+    scratch: Path,
+    complete_to: str | None,
+    unpack_times: int = UNPACK_TIMES,
+) -> Path | None:
     """Copy one delivery into the store, whole or not at all; None when it is there already.
 
     Where the keeper sent no manifest one is written into the copy, never into the inbox: a stock
@@ -309,10 +363,13 @@ def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -
     register = registers.register(source.parent.name)
     copy = scratch / f"receive-{register.name}-{source.name}" / register.name / source.name
     remove(copy.parents[1])
+    _hold_to_plain_files(source)
     try:
         shutil.copytree(source, copy, symlinks=True)
         if not (copy / MANIFEST).exists():
-            replace_json(copy / MANIFEST, _manifest_for(copy, source, register, complete_to))
+            replace_json(
+                copy / MANIFEST, _manifest_for(copy, source, register, complete_to, unpack_times)
+            )
         delivery = read(copy)
         content = sorted((file.path, file.sha256) for file in delivery.files)
         same_day = [
@@ -339,7 +396,20 @@ def receive(source: Path, store: Path, scratch: Path, complete_to: str | None) -
         remove(copy.parents[1])
 
 
-def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str | None) -> dict:
+def _hold_to_plain_files(source: Path) -> None:
+    """Refuse what cannot be copied before anything is: a pipe would be waited for without end."""
+    for path in sorted([source, *source.rglob("*")]):
+        if not (path.is_symlink() or path.is_dir() or path.is_file()):
+            raise DeliveryError(
+                f"{_told(path)}: neither a file nor a folder. Expected only these. Take it away."
+            )
+        if not path.is_symlink() and not os.access(path, os.R_OK):
+            raise _unreadable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _manifest_for(
+    copy: Path, source: Path, register: Register, complete_to: str | None, unpack_times: int
+) -> dict:
     if complete_to is None and register.needs_complete_to:
         raise DeliveryError(
             f"{source}: no {MANIFEST}, and nobody has said up to which day {register.name} is "
@@ -347,21 +417,23 @@ def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str
         )
     files = []
     for path in sorted(path for path in copy.rglob("*") if not path.is_dir()):
-        known = table_and_period(register, path.stem)
-        if known is None or path.suffix.lower() not in FORMATS:
+        stem, ending, packing = _file_name(path)
+        known = table_and_period(register, stem)
+        if known is None or ending not in FORMATS or (packing and ending != ".csv"):
             names = ", ".join(table.name for table in register.tables)
             raise DeliveryError(
-                f"{source / path.relative_to(copy)}: no known table or format. Expected "
-                f"<table><year>.csv or .parquet with table {names}. Rename it, or take it away."
+                f"{_told(source / path.relative_to(copy))}: no known table or format. Expected "
+                "<table><year>.csv (or .csv.gz, .csv.zst), .parquet or .sas7bdat with table "
+                f"{names}. Rename it, or take it away."
             )
-        kind = FORMATS[path.suffix.lower()]
+        kind = FORMATS[ending]
         files.append(
             {
                 "path": str(path.relative_to(copy)),
                 "table": known[0],
                 "period": known[1],
                 "format": kind,
-                "rows": _rows(path, kind, register),
+                "rows": _rows(path, kind, register, unpack_times),
                 "bytes": path.stat().st_size,
                 "sha256": file_hash(path),
             }
@@ -375,19 +447,41 @@ def _manifest_for(copy: Path, source: Path, register: Register, complete_to: str
     }
 
 
-def _rows(path: Path, kind: str, register: Register) -> int:
+def _rows(path: Path, kind: str, register: Register, unpack_times: int) -> int:
+    """Rows as found, where no keeper has counted them."""
     if kind == "parquet":
         try:
-            return duckdb.execute("select count(*) from read_parquet(?)", [str(path)]).fetchone()[0]
-        except duckdb.Error:
+            return pyarrow.parquet.read_metadata(path).num_rows
+        except (OSError, pyarrow.ArrowException):
             raise DeliveryError(
-                f"{path}: not a whole Parquet file. Ask the keeper to send it again."
+                f"{path}: not a whole Parquet file. Expected one. Ask the keeper to send it again."
             ) from None
+    if kind == "sas7bdat":
+        return sas_rows(path)
     try:
-        with path.open(encoding=register.encoding, newline="") as file:
-            return max(sum(1 for _ in csv.reader(file, delimiter=register.delimiter)) - 1, 0)
-    except UnicodeDecodeError as error:
+        with opened(path, unpack_times) as file:
+            text = io.TextIOWrapper(file, encoding=register.encoding, newline="")
+            return max(sum(1 for _ in csv.reader(text, delimiter=register.delimiter)) - 1, 0)
+    except UnicodeDecodeError:
         raise DeliveryError(
-            f"{path}: byte {error.start} is not {register.encoding}. Ask the keeper to send the "
-            "file in that encoding."
+            f"{path}: not {register.encoding}. Expected {register.encoding}, as the contract says. "
+            "Ask the keeper to send the file so."
+        ) from None
+    except csv.Error:
+        raise DeliveryError(
+            f"{path}: not readable as {register.delimiter!r}-separated text. Expected the form in "
+            "the contract. Ask the keeper to send it again."
+        ) from None
+
+
+def sas_rows(path: Path) -> int:
+    """How many rows a SAS7BDAT file says it has. Raises DeliveryError where it is none."""
+    from polars_readstat import ScanReadstat  # loads polars, which CSV never needs
+
+    try:
+        return ScanReadstat(str(path)).metadata["row_count"]
+    except Exception:
+        # The reader has no error of its own: what it raises depends on where the file breaks.
+        raise DeliveryError(
+            f"{path}: not a whole SAS7BDAT file. Expected one. Ask the keeper to send it again."
         ) from None

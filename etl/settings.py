@@ -25,6 +25,7 @@ class Settings:
     threads: int
     key_file: Path | None
     key_text: str | None
+    unpack_times: int = 200
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -40,6 +41,12 @@ class Settings:
             raise SettingsError(
                 f"environment: KOBLING_THREADS is '{threads}'. Expected a whole number from 1 up."
             )
+        unpack_times = os.environ.get("KOBLING_UNPACK_TIMES", "200")
+        if not unpack_times.isdigit() or int(unpack_times) < 1:
+            raise SettingsError(
+                f"environment: KOBLING_UNPACK_TIMES is '{unpack_times}'. Expected a whole number "
+                "from 1 up: how many times its size a packed file may unpack to."
+            )
         key_file = os.environ.get("KOBLING_KEY_FILE")
         return cls(
             home=Path(os.environ.get("KOBLING_HOME") or CHECKOUT / "home").resolve(),
@@ -49,4 +56,5 @@ class Settings:
             threads=int(threads),
             key_file=Path(key_file) if key_file else None,
             key_text=os.environ.get("KOBLING_KEY"),
+            unpack_times=int(unpack_times),
         )

@@ -54,7 +54,9 @@ def receive(settings: Settings, inbox: Path, complete_to: str | None, say: Say) 
         _tell_what_a_kill_left_untold(home)
         for source in deliveries.find(inbox):
             try:
-                place = deliveries.receive(source, home.deliveries, home.scratch, complete_to)
+                place = deliveries.receive(
+                    source, home.deliveries, home.scratch, complete_to, settings.unpack_times
+                )
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
                 refusals.append(str(error))
@@ -157,7 +159,7 @@ def _land_one(
         delivery = deliveries.read(folder)
         with connect(settings) as con:
             say(f"{_name(folder)}: reading {_n(len(delivery.files), 'file')}")
-            parsed = parse(con, home, delivery, settings.population)
+            parsed = parse(con, home, delivery, settings.population, settings.unpack_times)
             checks = _check_landing(con, parsed)
     except DeliveryError as error:
         if not known:

@@ -1,4 +1,4 @@
-"""A delivered file as rows of text, whatever its format: what the contract's columns held, as given.
+"""A delivered file as rows of text, whatever its format: the contract's columns as given.
 
 Each reader returns the rows as SQL, in the order of the file, so that the judging reads them in one
 pass and never holds the file.
@@ -68,7 +68,7 @@ def read(
     path: Path,
     unpack_times: int,
 ) -> Given:
-    """Open a file by the contract. Raises DeliveryError where its columns are not the agreed ones."""
+    """Open a file by the contract. Raises DeliveryError where its columns are not as agreed."""
     for rejects in ("reject_errors", "reject_scans"):
         con.execute(f"drop table if exists {rejects}")
     if file.format == "csv":
@@ -97,13 +97,10 @@ def malformed_lines(con: duckdb.DuckDBPyConnection, path: Path) -> int:
         )
         return 0
     too_long = con.execute(
-        "select min(line) from reject_errors where error_type = 'LINE SIZE OVER MAXIMUM'"
+        "select count(*) from reject_errors where error_type = 'LINE SIZE OVER MAXIMUM'"
     ).fetchone()[0]
     if too_long:
-        raise DeliveryError(
-            f"{path}: line {too_long} is longer than {LONGEST_LINE_BYTES:,} bytes. Expected "
-            "shorter lines. A quote or a line end may be missing; ask the keeper to send it again."
-        )
+        raise _too_long(path)
     con.execute(
         """
         create or replace temp table malformed_line as
@@ -116,6 +113,13 @@ def malformed_lines(con: duckdb.DuckDBPyConnection, path: Path) -> int:
         """
     )
     return con.execute("select count(*) from malformed_line").fetchone()[0]
+
+
+def _too_long(path: Path) -> DeliveryError:
+    return DeliveryError(
+        f"{path}: a line is longer than {LONGEST_LINE_BYTES:,} bytes. Expected shorter ones. A "
+        "quote or a line end may be missing; ask the keeper to send the file again."
+    )
 
 
 # ------------------------------------------------------------------ CSV
@@ -164,7 +168,7 @@ def _csv(scratch: Path, register: Register, table: Table, path: Path, unpack_tim
 def _transcode(source: Path, target: Path, encoding: str, unpack_times: int) -> None:
     """Copy text as UTF-8. DuckDB's latin-1 refuses 0x80–0x9F, which windows-1252 uses."""
     decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
-    done = 0
+    done = line_start = 0
     with opened(source, unpack_times) as given, target.open("wb") as plain:
         while True:
             piece = given.read(PIECE_BYTES)
@@ -173,6 +177,12 @@ def _transcode(source: Path, target: Path, encoding: str, unpack_times: int) -> 
                     f"{source}: a NUL byte at byte {done + piece.index(0)}. Expected text. The "
                     "file is damaged; ask the keeper to send it again."
                 )
+            first_end = piece.find(b"\n")
+            line_end = done + (first_end if first_end >= 0 else len(piece))
+            if line_end - line_start > LONGEST_LINE_BYTES:
+                raise _too_long(source)
+            if first_end >= 0:
+                line_start = done + piece.rindex(b"\n") + 1
             try:
                 plain.write(decoder.decode(piece, final=not piece).encode())
             except UnicodeDecodeError as error:

@@ -20,7 +20,7 @@ SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True)
 class Judged:
-    """How many rows a file holds, and what is to be told of them. Its rows are in the view `judged`."""
+    """What is to be told of a file. Its rows are in the view `judged`."""
 
     rows: int
     quarantined: dict[str, int]
@@ -117,7 +117,11 @@ def _judging(given: Given, population: str) -> str:
             typed.append(f'"{name}"')
             unreadable = "false"
         else:
-            typed.append(f'coalesce("{name}", {_typed(column, _clean(value))}) as "{name}"')
+            # CASE, not coalesce: DuckDB would clean every value before it looks.
+            typed.append(
+                f'case when "{name}" is not null then "{name}" '
+                f'else {_typed(column, _clean(value))} end as "{name}"'
+            )
             unreadable = (
                 f'case when "{name}" is null then {_clean(value)} is not null else false end'
             )
@@ -198,7 +202,8 @@ def _at_first_sight(column: Column, value: str) -> str:
     if column.type != "text":
         return _typed(column, value)
     if column.is_personal_number:
-        return f"case when regexp_full_match({value}, '[0-9]{{10}}') then {value} else {_clean(value)} end"
+        is_plain = f"regexp_full_match({value}, '[0-9]{{10}}')"
+        return f"case when {is_plain} then {value} else {_clean(value)} end"
     return _clean(value)
 
 
