@@ -12,30 +12,43 @@ import duckdb
 
 from etl.deliveries import UNPACK_TIMES, DeliveredFile, Delivery
 from etl.errors import DeliveryError
-from etl.home import Home, digest, file_hash, read_json, remove, replace_json
-from etl.landing import judging
+from etl.home import Home, digest, remove, replace_json
+from etl.landing import judging, over_time
 from etl.landing.given import quoted, read, shown
+from etl.landing.records import (
+    NO_PERIOD,
+    Current,
+    LandedFile,
+    Quarantined,
+    accepted,
+    current,
+    landed_sha256,
+    newest_complete_to,
+    quarantine,
+    record,
+    slot_path,
+)
 from etl.personal_number import MALFORMED_SQL
 from etl.registers import Column, Table
 
+__all__ = [
+    "NO_PERIOD",
+    "Current",
+    "LandedFile",
+    "Parsed",
+    "Quarantined",
+    "accept",
+    "accepted",
+    "current",
+    "landed_sha256",
+    "newest_complete_to",
+    "parse",
+    "quarantine",
+    "record",
+    "refuse",
+]
+
 RETYPED_SHARE = 0.05
-NO_PERIOD = "all"
-
-
-@dataclass(frozen=True)
-class LandedFile:
-    """What became of one delivered file: rows = landed + the sum of quarantined."""
-
-    path: str
-    table: str
-    period: str
-    format: str
-    sha256: str
-    rows: int
-    landed: int
-    quarantined: dict[str, int]
-    findings: dict[str, int]
-    content: str  # name of the landed file: the same content always has the same name
 
 
 @dataclass
@@ -45,9 +58,10 @@ class Parsed:
     delivery: Delivery
     scratch: Path
     files: list[LandedFile] = field(default_factory=list)
+    spans: dict[str, over_time.Span] = field(default_factory=dict)  # by path
 
     def landed_paths(self, table: str) -> list[Path]:
-        return [self.scratch / _slot("landing", f) for f in self.files if f.table == table]
+        return [self.scratch / slot_path("landing", f) for f in self.files if f.table == table]
 
 
 def parse(
@@ -93,14 +107,15 @@ def accept(home: Home, parsed: Parsed, checks: list[dict]) -> None:
     """Move a parsed delivery into the landing; the last write makes it count."""
     for file in parsed.files:
         for store in ("landing", "quarantine", "findings"):
-            source = parsed.scratch / _slot(store, file)
+            source = parsed.scratch / slot_path(store, file)
             if source.exists():
-                place = home.restricted / _slot(store, file)
+                place = home.restricted / slot_path(store, file)
                 place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 source.replace(place)
     delivery = parsed.delivery
+    told = over_time.findings(delivery, parsed.files, parsed.spans, current(home))
     replace_json(
-        _record_path(home, delivery),
+        home.accepted / delivery.register.name / f"{delivery.folder.name}.json",
         {
             "status": "accepted",
             "register": delivery.register.name,
@@ -112,6 +127,7 @@ def accept(home: Home, parsed: Parsed, checks: list[dict]) -> None:
             "manifest_sha256": delivery.manifest_sha256,
             "contract_version": delivery.register.version,
             "files": [vars(file) for file in parsed.files],
+            "findings": [vars(finding) for finding in told],
             "checks": checks,
         },
     )
@@ -133,77 +149,6 @@ def refuse(home: Home, register: str, folder: Path, manifest_sha256: str, reason
     )
 
 
-def record(home: Home, register: str, folder: str) -> dict | None:
-    """What was decided about a delivery; None where it has not been landed yet."""
-    path = home.accepted / register / f"{folder}.json"
-    return read_json(path) if path.exists() else None
-
-
-def accepted(home: Home) -> list[dict]:
-    """Records of all accepted deliveries, in the order in which they count.
-
-    The later `delivered_on` wins, and on one day the last accepted.
-    """
-    records = [read_json(path) for path in sorted(home.accepted.glob("*/*.json"))]
-    return sorted(
-        (record for record in records if record["status"] == "accepted"),
-        key=lambda record: (record["delivered_on"], record["sequence"]),
-    )
-
-
-def _record_path(home: Home, delivery: Delivery) -> Path:
-    return home.accepted / delivery.register.name / f"{delivery.folder.name}.json"
-
-
-@dataclass(frozen=True)
-class Current:
-    """The one landed file that counts for a (register, table, period)."""
-
-    register: str
-    folder: str
-    delivered_on: str
-    complete_to: str | None
-    file: LandedFile
-
-    @property
-    def slot(self) -> tuple[str, str, str]:
-        return self.register, self.file.table, self.file.period
-
-    def path(self, home: Home, store: str = "landing") -> Path:
-        return home.restricted / _slot(store, self.file, self.register)
-
-
-def current(home: Home) -> list[Current]:
-    """One entry per (register, table, period): the newest accepted delivery's file.
-
-    A stock delivery replaces the tables that it holds; any other replaces the periods it names.
-    """
-    winners: dict[tuple[str, str, str], Current] = {}
-    for entry in accepted(home):
-        tables = {file["table"] for file in entry["files"]}
-        if entry["coverage"] == "stock":
-            winners = {
-                slot: winner
-                for slot, winner in winners.items()
-                if not (slot[0] == entry["register"] and slot[1] in tables)
-            }
-        for file in entry["files"]:
-            winner = Current(
-                entry["register"],
-                entry["folder"],
-                entry["delivered_on"],
-                entry["complete_to"],
-                LandedFile(**{k: v for k, v in file.items() if k != "register"}),
-            )
-            winners[winner.slot] = winner
-    return [winners[slot] for slot in sorted(winners)]
-
-
-def _slot(store: str, file: LandedFile, register: str | None = None) -> Path:
-    register = register or file.content.split(".")[0]
-    return Path(store) / register / file.table / f"period={file.period}" / f"{file.content}.parquet"
-
-
 # ------------------------------------------------------------------ one file
 
 
@@ -223,6 +168,7 @@ def _parse_file(
     period = file.period or NO_PERIOD
     # The same file under the same contract and rules always lands under the same name.
     identity = digest([file.sha256, register.version, register.name, file.table, period])[:16]
+    parsed.spans[file.path] = over_time.Span(judged.years, judged.last_day)
     outcome = LandedFile(
         file.path,
         file.table,
@@ -243,7 +189,7 @@ def _parse_file(
     }
     for store, query in kept.items():
         if query:
-            _copy(con, query, parsed.scratch / _slot(store, outcome))
+            _copy(con, query, parsed.scratch / slot_path(store, outcome))
     return outcome, judged.unreadable
 
 
@@ -254,13 +200,3 @@ def _form(column: Column) -> str:
 def _copy(con: duckdb.DuckDBPyConnection, query: str, place: Path) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     con.execute(f"copy ({query}) to {quoted(place)} (format parquet, compression zstd)")
-
-
-def landed_sha256(home: Home, entry: Current) -> str:
-    """Checksum of the landed file itself, for evidence."""
-    return file_hash(entry.path(home))
-
-
-def newest_complete_to(home: Home) -> dict[str, tuple[str | None, str]]:
-    """Per register: complete_to and delivered_on of its accepted delivery that counts last."""
-    return {r["register"]: (r["complete_to"], r["delivered_on"]) for r in accepted(home)}
