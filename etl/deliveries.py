@@ -81,7 +81,9 @@ def find(inbox: Path) -> list[Path]:
             "Correct the path."
         )
     places = [inbox, *(path for path in inbox.rglob("*") if path.is_dir())]
-    found = sorted(place for place in places if FOLDER_NAME.fullmatch(place.name))
+    dated = {place for place in places if FOLDER_NAME.fullmatch(place.name)}
+    # A dated folder within a delivery is a file too many of that delivery, not another one.
+    found = sorted(place for place in dated if not dated & set(place.parents))
     if not found:
         raise DeliveryError(
             f"{inbox}: no delivery found. Expected folders <register>/<date>/, such as "
@@ -260,9 +262,11 @@ def _hold_to_its_files(delivery: Delivery) -> None:
                 f"{where}: two files for table {table}, period {period or 'none'}. Expected one "
                 "for each table and period. Ask the keeper which one counts."
             )
-    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {
-        MANIFEST
-    }
+    present = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    } - {MANIFEST}
     for path in sorted(present - set(listed)):
         raise DeliveryError(
             f"{_told(folder / path)}: not listed in {MANIFEST}. Expected every file to be listed. "
