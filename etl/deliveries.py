@@ -461,7 +461,10 @@ def _rows(path: Path, kind: str, register: Register, unpack_times: int) -> int:
                 f"{path}: not a whole Parquet file. Expected one. Ask the keeper to send it again."
             ) from None
     if kind == "sas7bdat":
-        return sas_rows(path)
+        from polars_readstat import ScanReadstat  # loads polars, which CSV never needs
+
+        with reading_sas(path):
+            return ScanReadstat(str(path)).metadata["row_count"]
     try:
         with opened(path, unpack_times) as file:
             text = io.TextIOWrapper(file, encoding=register.encoding, newline="")
@@ -478,14 +481,25 @@ def _rows(path: Path, kind: str, register: Register, unpack_times: int) -> int:
         ) from None
 
 
-def sas_rows(path: Path) -> int:
-    """How many rows a SAS7BDAT file says it has. Raises DeliveryError where it is none."""
-    from polars_readstat import ScanReadstat  # loads polars, which CSV never needs
+@contextmanager
+def reading_sas(path: Path) -> Iterator[None]:
+    """Say it in our words where the SAS reader stops.
 
+    It has no error of its own: what it raises depends on where the file breaks, and a panic in it
+    is not even an Exception, and writes lines of its own to the error output.
+    """
+    said = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        return ScanReadstat(str(path)).metadata["row_count"]
-    except Exception:
-        # The reader has no error of its own: what it raises depends on where the file breaks.
+        os.dup2(nowhere, 2)
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise DeliveryError(
             f"{path}: not a whole SAS7BDAT file. Expected one. Ask the keeper to send it again."
         ) from None
+    finally:
+        os.dup2(said, 2)
+        os.close(said)
+        os.close(nowhere)

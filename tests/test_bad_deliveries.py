@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,6 +191,10 @@ def resealed(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
     return lambda inbox: good(inbox, change(GOOD.encode("windows-1252")), rows=3)
 
 
+def resealed_sas(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    return lambda inbox: good(inbox, change(SAS.read_bytes()), "pato1994.sas7bdat", rows=45)
+
+
 BOMB = (PATO_HEADER + row() * 100_000).encode()
 NO_COLUMN = GOOD.replace(";c_snomedkode", "").replace(";T02120", "")
 HALF = pato_parquet()
@@ -312,6 +317,10 @@ CASES = {
     ),
     "sas_with_fewer_rows": (
         content(SAS.read_bytes(), "pato1994.sas7bdat", rows=46), "found 45 rows",
+    ),
+    # The reader panics at a time that never was; a panic is no Exception to Python.
+    "sas_made_at_no_time": (
+        resealed_sas(lambda data: data[:164] + struct.pack("<d", 1e15) + data[172:]), "SAS7BDAT",
     ),
     "empty_sas": (content(b"", "pato1994.sas7bdat", rows=0), "not a whole SAS7BDAT file"),
 }  # fmt: skip

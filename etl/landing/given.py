@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from etl.deliveries import DeliveredFile, opened
+from etl.deliveries import DeliveredFile, opened, reading_sas
 from etl.errors import DeliveryError
 from etl.home import remove
 from etl.registers import Register, Table
@@ -204,14 +204,9 @@ def _sas_as_parquet(path: Path, own: Path) -> Path:
 
     parquet = own.with_suffix(".parquet")
     remove(parquet)
-    try:
+    with reading_sas(path):
         # One thread keeps the rows in the order of the file without holding them.
         scan_readstat(str(own), threads=1).sink_parquet(parquet, compression="lz4")
-    except Exception:
-        # The reader has no error of its own: what it raises depends on where the file breaks.
-        raise DeliveryError(
-            f"{path}: not a whole SAS7BDAT file. Expected one. Ask the keeper to send it again."
-        ) from None
     return parquet
 
 
