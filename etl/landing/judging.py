@@ -64,10 +64,12 @@ def judge(
         f"from read_parquet({quoted(place)}, file_row_number = true)"
     )
     malformed = malformed_lines(con, path)
+    # Any text can be read.
+    strict = [column for column in _strict(table) if column.type != "text"]
     counted = con.execute(
         "select count(*) "
         + "".join(f', count(*) filter (where "real {c.name}")' for c in table.number_columns)
-        + "".join(f', count(*) filter (where "unreadable {c.name}")' for c in _strict(table))
+        + "".join(f', count(*) filter (where "unreadable {c.name}")' for c in strict)
         + " from judged_first"
     ).fetchone()
     rows = counted[0] + malformed
@@ -84,7 +86,7 @@ def judge(
                 "to real persons. Expected days 61 to 91 in a mock home. Take the delivery away, "
                 "or use a production home (KOBLING_POPULATION=production)."
             )
-    bad = zip(_strict(table), counted[1 + n_numbers :], strict=True)
+    bad = zip(strict, counted[1 + n_numbers :], strict=True)
     copies = _find_copies(con, table)
     _name_rows(con, given, copies, malformed)
     reasons = con.execute(
@@ -115,17 +117,16 @@ def _judging(given: Given, population: str) -> str:
         tried.append(f'{_at_first_sight(column, value)} as "{name}"')
         if column.type == "text":
             typed.append(f'"{name}"')
-            unreadable = "false"
         else:
             # CASE, not coalesce: DuckDB would clean every value before it looks.
             typed.append(
                 f'case when "{name}" is not null then "{name}" '
                 f'else {_typed(column, _clean(value))} end as "{name}"'
             )
-            unreadable = (
-                f'case when "{name}" is null then {_clean(value)} is not null else false end'
+            told.append(
+                f'case when "{name}" is null then {_clean(value)} is not null else false end '
+                f'as "unreadable {name}"'
             )
-        told.append(f'{unreadable} as "unreadable {name}"')
         if column.is_personal_number:
             told.append(f'number_malformed("{name}") as "malformed {name}"')
     real = [
@@ -135,7 +136,7 @@ def _judging(given: Given, population: str) -> str:
         for c in table.number_columns
     ]
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    unreadable_columns = ", ".join(f'"unreadable {column.name}"' for column in table.columns)
+    unreadable = [f'"unreadable {c.name}"' for c in table.columns if c.type != "text"]
     return f"""
         with given as (
             {given.rows}
@@ -164,7 +165,7 @@ def _judging(given: Given, population: str) -> str:
 
         select
             {columns},
-            {unreadable_columns},
+            {"".join(f"{flag}, " for flag in unreadable)}
             {
         "".join(
             f'{condition} as "real {c.name}", '
@@ -260,7 +261,8 @@ def _reason(table: Table, population: str) -> str:
     for column in _strict(table):
         if not column.is_personal_number:
             name = column.name
-            reasons.append(f"""when "unreadable {name}" then 'unreadable_{name}'""")
+            if column.type != "text":
+                reasons.append(f"""when "unreadable {name}" then 'unreadable_{name}'""")
             reasons.append(f"""when "{name}" is null then 'missing_{name}'""")
     return f"case {' '.join(reasons)} end" if reasons else "null::varchar"
 
@@ -347,7 +349,7 @@ def _findings(table: Table, period: str | None) -> list[tuple[str, str]]:
         name = column.name
         if column.role == "relative":
             found.append((f"malformed_{name}", f'"{name}" is not null and "malformed {name}"'))
-        elif not (column.is_required or column.is_key or column.is_personal_number):
+        elif column.type != "text" and not (column.is_required or column.is_key):
             found.append((f"unreadable_{name}", f'"unreadable {name}"'))
     if table.period_column and is_year(period):
         found.append(("outside_period", f'year("{table.period_column}") <> {period}'))
