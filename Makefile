@@ -7,7 +7,7 @@ export GX_ANALYTICS_ENABLED := False
 
 .PHONY: help demo test lint bench lock sources clean
 
-help:             ## List what can be made
+help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(SETUP)    ## Mock registers to a released risk table, through the Airflow DAGs
@@ -47,6 +47,6 @@ $(SETUP): requirements.lock requirements-uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes \
 		-r requirements-uv.lock
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/uv pip install -q --system-certs --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --system-certs --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(SETUP)

@@ -51,13 +51,15 @@ class Peak:
                     continue
 
 
-def timed(clone: Path, *command: str) -> tuple[float, int]:
-    """Seconds of a command in a clone, and the peak memory of any of its processes in bytes."""
+def timed(clone: Path, *command: str) -> tuple[float, int, str]:
+    """Seconds of a command in a clone, peak bytes of any one of its processes, and its output."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("KOBLING_")}
     started = time.monotonic()
     with Peak() as peak:
-        subprocess.run(command, cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - started, peak.bytes
+        ended = subprocess.run(
+            command, cwd=clone, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        )
+    return time.monotonic() - started, peak.bytes, ended.stdout
 
 
 def one_run(folder: Path) -> tuple[dict, str]:

@@ -26,6 +26,13 @@ class InStoryOrder(click.Group):
         except KoblingError as error:
             click.echo(f"Error: {error}", err=True)
             raise SystemExit(2) from error
+        except PermissionError as error:
+            click.echo(
+                f"Error: {error.filename}: permission denied. Expected a home that this user may "
+                "write. Set KOBLING_HOME to a folder of yours, or ask its owner.",
+                err=True,
+            )
+            raise SystemExit(2) from error
 
 
 def say(text: str) -> None:
@@ -66,7 +73,7 @@ def mock(out: Path, answers: Path, persons: int, seed: int) -> None:
 
     \b
     Example:
-        kobling mock --out inbox --answers answers --persons 5000
+        kobling mock --out ../inbox --answers ../answers --persons 5000
     """
     write_mock(out, answers, persons, seed)
 
@@ -92,9 +99,17 @@ def write_mock(out: Path, answers: Path, persons: int, seed: int) -> None:
 @main.command()
 @click.argument("inbox", type=click.Path(path_type=Path), required=False)
 @click.option(
-    "--complete-to", help="Day up to which the registers without a manifest are complete."
+    "--complete-to",
+    metavar="YYYY-MM-DD",
+    help="Day up to which a register that sent no manifest is complete.",
 )
-def receive(inbox: Path | None, complete_to: str | None) -> None:
+@click.option(
+    "--coverage",
+    type=click.Choice(["stock", "period", "correction"]),
+    help="What a delivery without a manifest replaces: its tables, or the years it names.  "
+    "[default: period where every file names its year, else stock]",
+)
+def receive(inbox: Path | None, complete_to: str | None, coverage: str | None) -> None:
     """Copy deliveries into the store, checksums verified.
 
     INBOX holds <register>/<date>/ folders; it is $KOBLING_HOME/restricted/inbox where it is not
@@ -102,12 +117,12 @@ def receive(inbox: Path | None, complete_to: str | None) -> None:
 
     \b
     Example:
-        kobling receive inbox
+        kobling receive ../inbox
     """
     from etl import steps
 
     settings = Settings.from_environment()
-    steps.receive(settings, inbox or Home(settings.home).inbox, complete_to, say)
+    steps.receive(settings, inbox or Home(settings.home).inbox, complete_to, say, coverage)
 
 
 @main.command()
@@ -208,7 +223,7 @@ def run(inbox: Path | None) -> None:
 
     \b
     Example:
-        KOBLING_HOME=trial kobling run
+        KOBLING_HOME=../trial kobling run
     """
     from etl import steps
 
@@ -253,8 +268,7 @@ def status() -> None:
     """
     from etl import steps
 
-    already = steps.nothing_new(Settings.from_environment())
-    click.echo(already or "There is work to do: start `kobling run`.")
+    click.echo(steps.status(Settings.from_environment()))
 
 
 @main.command()

@@ -24,7 +24,7 @@ import pyarrow
 import pyarrow.parquet
 
 from etl import registers
-from etl.errors import DeliveryError
+from etl.errors import LIKE_A_NUMBER, DeliveryError
 from etl.home import file_hash, read_json, remove, replace_json
 from etl.registers import Register
 
@@ -32,6 +32,7 @@ MANIFEST = "manifest.json"
 FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
 # A year, or a month or quarter of one: 2005, 2005-03, 2005Q1. It becomes a folder's name.
 PERIOD = re.compile(r"\d{4}(?:[-_]?(?:\d{2}|[QqHh]\d))?")
+FILE_PATH = re.compile(r"[\w. /-]+")
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".sas7bdat": "sas7bdat"}
 PACKINGS = (".gz", ".zst")  # of text; the other formats are packed by themselves
 UNPACK_TIMES = 200
@@ -210,12 +211,21 @@ def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
     fields = ("path", "table", "period", "format", "rows", "bytes", "sha256")
     if not isinstance(item, dict) or set(fields) - set(item):
         raise refuse("a file entry lacks a field", ", ".join(fields))
+    for field in ("path", "table", "format", "sha256"):
+        if not isinstance(item[field], str) or not item[field]:
+            raise refuse(f"a file entry has no text as its {field}", "text")
     path, period, table = item["path"], item["period"], item["table"]
-    if not isinstance(path, str) or not path.isprintable() or not 0 < len(path) <= LONGEST_PATH:
-        raise refuse(f"a file's path is {_told(repr(path))}", "the text of a path")
+    if LIKE_A_NUMBER.search(path):
+        # The path is told in evidence, and evidence goes further than personal numbers may.
+        raise refuse("a file's path looks as if it held a personal number", "a path without one")
+    if not FILE_PATH.fullmatch(path) or len(path) > LONGEST_PATH:
+        raise refuse(
+            "a file's path has odd characters or too many",
+            f"at most {LONGEST_PATH} letters, digits, spaces and ._-/",
+        )
     if period is not None and not PERIOD.fullmatch(str(period)):
         raise refuse(f"{path} has period '{_told(period)}'", "text such as 2005, or null")
-    if not isinstance(table, str) or register.table(table) is None:
+    if register.table(table) is None:
         known = ", ".join(table.name for table in register.tables)
         raise refuse(f"{path} is of table '{_told(table)}'", f"one of {known}")
     if item["format"] not in FORMATS.values():
@@ -227,7 +237,7 @@ def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
     # bool is an int to Python and a mistake to everybody else.
     if not all(type(item[field]) is int and item[field] >= 0 for field in ("rows", "bytes")):
         raise refuse(f"{path} has no whole number of rows or bytes", "both counts")
-    if not isinstance(item["sha256"], str) or not SHA256.fullmatch(item["sha256"]):
+    if not SHA256.fullmatch(item["sha256"]):
         raise refuse(f"{path} has no sha256", "64 hex digits")
     return DeliveredFile(
         **{field: item[field] for field in fields}
@@ -282,7 +292,7 @@ def _hold_to_its_files(delivery: Delivery) -> None:
         size = place.stat().st_size
         if size != file.bytes:
             raise DeliveryError(
-                f"{place}: found {size} bytes, expected {file.bytes} by {MANIFEST}. "
+                f"{place}: found {size:,} bytes, expected {file.bytes:,} by {MANIFEST}. "
                 "The file is cut or changed; ask the keeper to send the delivery again."
             )
         found = file_hash(place)
@@ -357,12 +367,14 @@ def receive(
     store: Path,
     scratch: Path,
     complete_to: str | None,
+    coverage: str | None = None,
     unpack_times: int = UNPACK_TIMES,
 ) -> Path | None:
     """Copy one delivery into the store, whole or not at all; None when it is there already.
 
-    Where the keeper sent no manifest one is written into the copy, never into the inbox: a stock
-    delivery with rows, bytes and checksums as found.
+    Where the keeper sent no manifest one is written into the copy, never into the inbox, with rows,
+    bytes and checksums as found. Its coverage is `coverage`, or else `period` where every file
+    names its year, and `stock` where one does not.
     """
     register = registers.register(source.parent.name)
     copy = scratch / f"receive-{register.name}-{source.name}" / register.name / source.name
@@ -372,7 +384,8 @@ def receive(
         shutil.copytree(source, copy, symlinks=True)
         if not (copy / MANIFEST).exists():
             replace_json(
-                copy / MANIFEST, _manifest_for(copy, source, register, complete_to, unpack_times)
+                copy / MANIFEST,
+                _manifest_for(copy, source, register, complete_to, coverage, unpack_times),
             )
         delivery = read(copy)
         content = sorted((file.path, file.sha256) for file in delivery.files)
@@ -412,7 +425,12 @@ def _hold_to_plain_files(source: Path) -> None:
 
 
 def _manifest_for(
-    copy: Path, source: Path, register: Register, complete_to: str | None, unpack_times: int
+    copy: Path,
+    source: Path,
+    register: Register,
+    complete_to: str | None,
+    coverage: str | None,
+    unpack_times: int,
 ) -> dict:
     if complete_to is None and register.needs_complete_to:
         raise DeliveryError(
@@ -446,7 +464,8 @@ def _manifest_for(
         "register": register.name,
         "delivered_on": _day_and_number(source)[0],
         "complete_to": complete_to,
-        "coverage": "stock",
+        # A file of one year says nothing of the other years, so it must not replace them.
+        "coverage": coverage or ("period" if all(f["period"] for f in files) else "stock"),
         "files": files,
     }
 
@@ -468,7 +487,9 @@ def _rows(path: Path, kind: str, register: Register, unpack_times: int) -> int:
     try:
         with opened(path, unpack_times) as file:
             text = io.TextIOWrapper(file, encoding=register.encoding, newline="")
-            return max(sum(1 for _ in csv.reader(text, delimiter=register.delimiter)) - 1, 0)
+            return max(
+                sum(1 for row in csv.reader(text, delimiter=register.delimiter) if row) - 1, 0
+            )
     except UnicodeDecodeError:
         raise DeliveryError(
             f"{path}: not {register.encoding}. Expected {register.encoding}, as the contract says. "

@@ -4,9 +4,24 @@ Anything that is not a `KoblingError` is a bug of ours and keeps its traceback. 
 a personal number or any other personal value.
 """
 
+import re
+
+# A day (raised by 60 or not), a month, a year and four more: what looks like a personal number.
+LIKE_A_NUMBER = re.compile(
+    r"(?<![0-9])(?:[0-2][0-9]|3[01]|[67][0-9]|8[0-9]|9[01])(?:0[1-9]|1[0-2])[0-9]{2}-?"
+    r"(?:[0-9]{4}|[01567][A-Z]{2}[0-9])(?![0-9])"
+)
+
 
 class KoblingError(Exception):
-    """Refused for a reason a person can act on; the CLI prints it in one line and exits with 2."""
+    """Refused for a reason a person can act on; the CLI prints it in one line and exits with 2.
+
+    What looks like a personal number is taken out of the message, wherever it came from: a file's
+    name or a manifest may hold one, and messages go to logs and the ledger.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(LIKE_A_NUMBER.sub("(a number, not shown)", message))
 
 
 class SettingsError(KoblingError):

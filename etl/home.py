@@ -170,7 +170,10 @@ def connect(
         con = duckdb.connect(str(database), **options)
     except duckdb.IOException as error:
         if "lock" not in str(error):
-            raise
+            raise SettingsError(
+                f"{database}: not readable as a DuckDB file. Expected the one that `kobling "
+                "select` writes. Take it away and run `kobling run`, which makes it from the lake."
+            ) from None
         raise SettingsError(
             f"{database}: another process has it open. DuckDB lets one process write, and none "
             "read meanwhile; releases can always be read. Close the other one, then start again."

@@ -21,7 +21,12 @@ from etl.pseudonym import key_id, person_ids
 from etl.registers import Column, Table
 
 CHANGED, DELETED, ANNULLED = "60", "50", "30"
-UNLINKED_REASONS = ("unknown_to_cpr", "cycle", "fork", "missing_current_number", "annulled")
+# Somebody's number stands in a column that is none; the row goes no further, without it.
+NUMBER_IN_TEXT = "number_in_text"
+TEN_CHARACTERS = "[0-9]{6}[0-9A-Z]{2}[0-9]{2}"
+UNLINKED_REASONS = (
+    "unknown_to_cpr", "cycle", "fork", "missing_current_number", "annulled", NUMBER_IN_TEXT,
+)  # fmt: skip
 LATE = "9999-12-31"
 
 
@@ -51,9 +56,10 @@ def resolve(rows: Iterable[NumberRow]) -> dict[str, Resolution]:
     """Follow every number to the one in force, through chains of any length.
 
     `first` is the oldest number of the chain, found by walking back from the number in force over
-    CHANGED numbers only. A surplus number that was deleted as a double (status 50) leads to its
-    person but never becomes its first: else discovering a double would give a person a new id.
-    Where several were changed into one number the earliest change counts, then the lower number.
+    every number that another took the place of, whatever its status says. Only a surplus number
+    that was deleted as a double (status 50) never becomes the first: else discovering a double
+    would give a person a new id. Where several were changed into one number the earliest change
+    counts, then the lower number.
 
     A number with two different successors is a `fork`; numbers that lead round are a `cycle`; a
     successor that the register does not hold is a `missing_current_number`.
@@ -68,7 +74,7 @@ def resolve(rows: Iterable[NumberRow]) -> dict[str, Resolution]:
     changed_into: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for number, same in by_number.items():
         for row in same:
-            if row.current and row.current != number and row.status == CHANGED:
+            if row.current and row.current != number and row.status != DELETED:
                 changed_into[row.current].append((row.status_date or LATE, number))
 
     resolved: dict[str, Resolution] = {}
@@ -191,15 +197,24 @@ def link_file(
     in the first line of a study's flow. Returns rows by '' (linked) or the reason they were not.
     """
     owner = table.owner.name
-    joins, columns = _linked_columns(table)
+    files = [f"'{path}'" for path in (landed, quarantined) if path]
+    hidden = _columns_that_hold_numbers(con, table, files)
+    joins, columns = _linked_columns(table, hidden)
     body = ", ".join([*columns, "landed.source_row"])
     source = f"read_parquet('{landed}')" if landed else _no_rows(table)
+    told = " or ".join(_holds_a_number(column) for column in hidden) or "false"
     con.execute(
         f"""
         create or replace temp table looked_up as
         select
-            owner.person_id,
-            coalesce(owner.reason, case when owner.pnr is null then 'unknown_to_cpr' end) as reason,
+            case when {told} then null else owner.person_id end as person_id,
+            coalesce(
+                owner.reason,
+                case
+                    when owner.pnr is null then 'unknown_to_cpr'
+                    when {told} then '{NUMBER_IN_TEXT}'
+                end
+            ) as reason,
             {body}
         from {source} as landed
         left join crosswalk as owner on landed."{owner}" = owner.pnr
@@ -235,7 +250,46 @@ def link_file(
     )
 
 
-def _linked_columns(table: Table) -> tuple[str, list[str]]:
+def _columns_that_hold_numbers(
+    con: duckdb.DuckDBPyConnection, table: Table, files: list[str]
+) -> list[str]:
+    """Text columns in which somebody's number stands, where none belongs: a note, a wrong field.
+
+    Those numbers are kept as a table of the connection, `number_in_text`. Only numbers that CPR
+    knows are looked for: any ten digits may be a requisition.
+    """
+    text = [c.name for c in table.columns if c.type == "text" and not c.is_personal_number]
+    con.execute("create or replace temp table number_in_text (pnr varchar)")
+    found = []
+    for name in text if files else []:
+        before = con.execute("select count(*) from number_in_text").fetchone()[0]
+        con.execute(
+            f"""
+            insert into number_in_text
+            select distinct crosswalk.pnr
+            from (
+                select unnest(
+                    regexp_extract_all(replace("{name}", '-', ''), '{TEN_CHARACTERS}')
+                ) as token
+                from read_parquet([{", ".join(files)}], union_by_name = true)
+                where length("{name}") >= 10
+            ) as text
+            inner join crosswalk on text.token = crosswalk.pnr
+            """
+        )
+        if con.execute("select count(*) from number_in_text").fetchone()[0] > before:
+            found.append(name)
+    return found
+
+
+def _holds_a_number(column: str) -> str:
+    return (
+        "exists (select 1 from number_in_text "
+        f"""where contains(replace(landed."{column}", '-', ''), number_in_text.pnr))"""
+    )
+
+
+def _linked_columns(table: Table, hidden: list[str]) -> tuple[str, list[str]]:
     """Joins and columns that put persons in place of numbers."""
     joins, columns = [], []
     for column in table.columns:
@@ -249,6 +303,11 @@ def _linked_columns(table: Table) -> tuple[str, list[str]]:
                 f'on landed."{column.name}" = "{column.name}".pnr'
             )
             columns.append(f'"{column.name}".person_id as "{_relative(column)}"')
+        elif column.name in hidden:
+            columns.append(
+                f'case when {_holds_a_number(column.name)} then null else landed."{column.name}" '
+                f'end as "{column.name}"'
+            )
         else:
             columns.append(f'landed."{column.name}"')
     return "\n".join(joins), columns

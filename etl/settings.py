@@ -1,6 +1,7 @@
 """What a run is told from outside: one frozen dataclass, read once from the environment."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from etl.errors import SettingsError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 POPULATIONS = ("mock", "production")
+MEMORY = re.compile(r"\d+(\.\d+)? ?[KMGT]i?B", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,24 @@ class Settings:
                 f"environment: KOBLING_UNPACK_TIMES is '{unpack_times}'. Expected a whole number "
                 "from 1 up: how many times its size a packed file may unpack to."
             )
+        memory_limit = os.environ.get("KOBLING_MEMORY_LIMIT", "1GB")
+        if not MEMORY.fullmatch(memory_limit):
+            raise SettingsError(
+                f"environment: KOBLING_MEMORY_LIMIT is '{memory_limit}'. Expected a number and a "
+                "unit, such as 1GB or 512MiB."
+            )
         key_file = os.environ.get("KOBLING_KEY_FILE")
+        home = os.environ.get("KOBLING_HOME") or str(CHECKOUT / "home")
+        if "'" in home:
+            raise SettingsError(
+                f"environment: KOBLING_HOME is {home}. Expected a path without an apostrophe. "
+                "Choose another folder."
+            )
         return cls(
-            home=Path(os.environ.get("KOBLING_HOME") or CHECKOUT / "home").resolve(),
+            home=Path(home).resolve(),
             population=population,
             project=CHECKOUT,
-            memory_limit=os.environ.get("KOBLING_MEMORY_LIMIT", "1GB"),
+            memory_limit=memory_limit,
             threads=int(threads),
             key_file=Path(key_file) if key_file else None,
             key_text=os.environ.get("KOBLING_KEY"),

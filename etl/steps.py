@@ -45,7 +45,13 @@ Say = Callable[[str], None]
 # ------------------------------------------------------------------ receive
 
 
-def receive(settings: Settings, inbox: Path, complete_to: str | None, say: Say) -> int:
+def receive(
+    settings: Settings,
+    inbox: Path,
+    complete_to: str | None,
+    say: Say,
+    coverage: str | None = None,
+) -> int:
     """Copy every delivery below `inbox` into the store. Returns how many were new.
 
     A delivery that is refused keeps none of the others out; the step is red all the same.
@@ -57,7 +63,12 @@ def receive(settings: Settings, inbox: Path, complete_to: str | None, say: Say) 
         for source in deliveries.find(inbox):
             try:
                 place = deliveries.receive(
-                    source, home.deliveries, home.scratch, complete_to, settings.unpack_times
+                    source,
+                    home.deliveries,
+                    home.scratch,
+                    complete_to,
+                    coverage,
+                    settings.unpack_times,
                 )
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
@@ -125,9 +136,14 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
     new, refusals = 0, []
     with one_writer(home):
         _tell_what_a_kill_left_untold(home)
+        if not any((home.deliveries / name).exists() for name in names):
+            say("landing: nothing has been received, nothing new")
         for name in names:
             refused_last = None
-            for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+            folders = deliveries.of_register(home.deliveries, registers.register(name))
+            for nth, folder in enumerate(folders):
+                if _is_superseded(home, name, folder, folders[nth + 1 :]):
+                    continue
                 outcome, refused_last = _land_one(settings, home, name, folder, refused_last, say)
                 new += outcome
             if refused_last:
@@ -135,6 +151,15 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
     if refusals:
         raise DeliveryError("\n".join(refusals))
     return new
+
+
+def _is_superseded(home: Home, register: str, folder: Path, later: list[Path]) -> bool:
+    """A refused delivery after which a better one has come need not be read again."""
+    known = record(home, register, folder.name)
+    if not known or known["status"] != "refused":
+        return False
+    records = [record(home, register, other.name) for other in later]
+    return any(other and other["status"] == "accepted" for other in records)
 
 
 def _land_one(
@@ -233,7 +258,7 @@ def link(settings: Settings, say: Say) -> bool:
         wanted = _link_key(settings, entries, key)
         state = home.state / "link.json"
         before = read_json(state) if state.exists() else {"slots": {}}
-        if before.get("key") == wanted:
+        if before.get("key") == wanted and _lake_is_whole(home, before["slots"]):
             say("linkage: nothing new")
             return False
         # Until the new state is written the lake may be half old, half new: `select` must not read.
@@ -252,7 +277,7 @@ def link(settings: Settings, say: Say) -> bool:
                 slot_key = digest([entry.file.content, entry.file.sha256, fingerprint, code])
                 done = before["slots"].get(slot)
                 place = Path(*entry.slot[:2], f"period={entry.slot[2]}", "part.parquet")
-                if not (done and done["key"] == slot_key and (home.linked / place).exists()):
+                if not (_is_whole(home, slot, done) and done["key"] == slot_key):
                     quarantined = entry.path(home, "quarantine")
                     counts = linkage.link_file(
                         con,
@@ -262,7 +287,7 @@ def link(settings: Settings, say: Say) -> bool:
                         home.linked / place,
                         home.unlinked / place,
                     )
-                    done = {"key": slot_key, "counts": counts}
+                    done = {"key": slot_key, "counts": counts, "bytes": _sizes(home, slot)}
                 slots[slot] = done
                 flow += _flow_rows(entry, done["counts"])
         _hold_the_sums(flow)
@@ -274,6 +299,28 @@ def link(settings: Settings, say: Say) -> bool:
         for name in registers.catalogue():
             say(_linkage_line(name, flow))
         return True
+
+
+def _sizes(home: Home, slot: str) -> list[int]:
+    """Bytes of a slot's linked and unlinked file; -1 where it is not there."""
+    register, table, period = slot.split("/")
+    place = Path(register, table, f"period={period}", "part.parquet")
+    files = [store / place for store in (home.linked, home.unlinked)]
+    return [file.stat().st_size if file.exists() else -1 for file in files]
+
+
+def _is_whole(home: Home, slot: str, done: dict | None) -> bool:
+    """Whether both files of a slot lie there as they were left."""
+    return done is not None and _sizes(home, slot) == done.get("bytes")
+
+
+def _lake_is_whole(home: Home, slots: dict[str, dict]) -> bool:
+    """Whether everything that was linked is there: a file that is lost is made anew, and never
+    taken for a register with fewer rows."""
+    facts = ("linkage_flow", "delivery", "register")
+    return all(_is_whole(home, slot, done) for slot, done in slots.items()) and all(
+        (home.lake / f"{name}.parquet").exists() for name in facts
+    )
 
 
 def _link_key(settings: Settings, entries: list[Current], key: bytes) -> str:
@@ -439,11 +486,12 @@ def select(settings: Settings, say: Say) -> bool:
 
 def select_key(settings: Settings, home: Home) -> str:
     state = home.state / "link.json"
-    linked = read_json(state).get("key") if state.exists() else None
-    if not linked:
+    before = read_json(state) if state.exists() else {"slots": {}}
+    linked = before.get("key")
+    if not linked or not _lake_is_whole(home, before["slots"]):
         raise KoblingError(
-            f"{home.lake}: the linkage has not been completed. Expected a whole lake. "
-            "Run `kobling link` first."
+            f"{home.lake}: the linkage has not been completed, or files of it are gone. Expected a "
+            "whole lake. Run `kobling link` first."
         )
     definitions = {
         name: studies.definition_hash(studies.read(settings.project, name))
@@ -483,6 +531,7 @@ def check(settings: Settings, say: Say) -> None:
                     )
                 quality.store(con, results, refresh)
                 say(quality.headline(results))
+                say("the gate is red when a fatal check fails, and amber when another does")
                 for result in results:
                     if result.status == "fail":
                         say(
@@ -496,8 +545,8 @@ def check(settings: Settings, say: Say) -> None:
         if gate.state == "red":
             raise QualityError(
                 f"quality: a fatal check failed: {'; '.join(gate.failures)}. Expected none. "
-                "No estimate is made and the last release stays live; look at the failing rows in "
-                "quality.failure."
+                "No estimate is made and the last release stays live; the failing rows stand in "
+                f"{home.warehouse}, table quality.failure, under refresh_id {refresh[:12]}…"
             )
 
 
@@ -556,7 +605,11 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
             con.execute("create table if not exists analysis.build (study_id text, key text)")
             con.execute("delete from analysis.build where study_id = ?", [study])
             con.execute("insert into analysis.build values (?, ?)", [study, wanted])
-        document = estimates.document() | {"notes": list(definition.notes), "evidence": keys}
+        document = estimates.document() | {
+            "notes": list(definition.notes),
+            "population": settings.population,
+            "evidence": keys,
+        }
         replace_json(document_of_estimates, document)
         ledger.record(home, "estimated", study=study, key=wanted)
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
@@ -694,6 +747,7 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
     quality.data_docs(quality.stored_results(con, refresh), folder / "data_docs")
     facts = {
         "study": study,
+        "population": settings.population,
         "release_id": evidence.release_id(keys),
         "keys": keys,
         "deliveries": pl.read_parquet(home.lake / "delivery.parquet")
@@ -734,19 +788,26 @@ def nothing_new(settings: Settings) -> str | None:
     home = Home(settings.home)
     if not home.warehouse.exists():
         return None
+    open_home(settings)
     for name in registers.catalogue():
+        is_refused = False
         for folder in deliveries.of_register(home.deliveries, registers.register(name)):
             known = record(home, name, folder.name)
             manifest = folder / deliveries.MANIFEST
-            if not known or not manifest.is_file() or known["status"] != "accepted":
+            if not known or not manifest.is_file():
                 return None
-            if known["manifest_sha256"] != file_hash(manifest):
+            is_refused = known["status"] == "refused"
+            if not is_refused and known["manifest_sha256"] != file_hash(manifest):
                 return None
+        if is_refused:
+            return None
     live = {}
     try:
         key = pseudonym_key(settings)
         state = read_json(home.state / "link.json")
         if state.get("key") != _link_key(settings, current(home), key):
+            return None
+        if not _lake_is_whole(home, state["slots"]):
             return None
         for study in studies.names(settings.project):
             wanted = evidence.release_id(evidence_keys(settings, home, study))
@@ -781,8 +842,10 @@ def summary(settings: Settings, study: str) -> str:
         )
     document = read_json(live / "estimates.json")
     attrition = pl.read_parquet(live / "parquet" / "attrition.parquet").sort("step").to_dicts()
+    made_up = ["Mock registers: everybody in these tables is made up.", ""]
     return "\n".join(
         [
+            *(made_up if document["population"] == "mock" else []),
             estimation.render_tables(document),
             "",
             report.flow_line(attrition),
@@ -826,6 +889,33 @@ def quarantine_list(
 def study_names(settings: Settings) -> list[str]:
     """Every study folder of the checkout."""
     return studies.names(settings.project)
+
+
+def status(settings: Settings) -> str:
+    """Whether there is work to do, and what stands in its way."""
+    home = Home(settings.home)
+    if home.root.exists():
+        open_home(settings)
+    if already := nothing_new(settings):
+        return already
+    if not home.deliveries.exists():
+        return f"{home.root}: nothing has been received. Start with `kobling receive INBOX`."
+    told = []
+    for name in registers.catalogue():
+        refused_last = None
+        for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+            known = record(home, name, folder.name)
+            if known is None:
+                told.append(f"{_name(folder)}: received, not landed yet")
+            refused_last = known["reason"] if known and known["status"] == "refused" else None
+        if refused_last:
+            told.append(f"refused, and nothing newer has come: {refused_last}")
+    try:
+        for study in studies.names(settings.project):
+            evidence_keys(settings, home, study)
+    except KoblingError as error:
+        told.append(str(error))
+    return "\n".join([*told, "There is work to do: `kobling run`."])
 
 
 # ------------------------------------------------------------------ the road as a whole

@@ -166,6 +166,15 @@ def test_a_manifest_is_written_where_the_keeper_sent_none_but_never_into_the_inb
     assert not (source / "manifest.json").exists()
 
 
+def test_a_year_without_a_manifest_replaces_no_other_year(tmp_path):
+    source = write_delivery(tmp_path / "inbox", "patobank", {"pato1994.csv": PATO_HEADER + ROW})
+    (source / "manifest.json").unlink()
+    assert deliveries.read(receive(source, tmp_path, "2023-06-30")).coverage == "period"
+    whole = write_delivery(tmp_path / "inbox", "cpr", {"cpr3_t_person.csv": PERSONS})
+    (whole / "manifest.json").unlink()
+    assert deliveries.read(receive(whole, tmp_path, "2023-06-30")).coverage == "stock"
+
+
 def test_nobody_guesses_up_to_when_a_register_is_complete(tmp_path):
     source = write_delivery(tmp_path / "inbox", "patobank", {"pato1994.csv": PATO_HEADER + ROW})
     (source / "manifest.json").unlink()

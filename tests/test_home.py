@@ -105,6 +105,7 @@ def test_the_identity_store_is_unreadable_without_its_key(settings):
         ("KOBLING_POPULATION", "real", "Expected one of mock, production"),
         ("KOBLING_THREADS", "many", "whole number"),
         ("KOBLING_THREADS", "0", "whole number"),
+        ("KOBLING_MEMORY_LIMIT", "banana", "such as 1GB"),
     ],
 )
 def test_a_setting_that_means_nothing_is_refused(monkeypatch, name, value, said):

@@ -424,3 +424,17 @@ def test_rows_keep_their_number_in_a_file_of_many_pieces(settings, tmp_path):
         )
         """
     ).fetchone() == (n - 3, True, True)
+
+
+def test_two_values_that_cannot_be_read_are_no_copies_of_each_other(settings, tmp_path):
+    row = f"1;R3;1;1;{ANNA};1994-03-01;%s;1994-03-09;11;T02120\n"
+    text = PATO_HEADER + row % "soon" + row % "later" + row % " soon"
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].quarantined == {"duplicate": 1}
+    assert rows(home, "quarantine", "source_row") == [(3,)]
+
+
+def test_a_real_number_written_with_a_hyphen_is_refused_too(settings, tmp_path):
+    text = PATO_HEADER + pato("010250-1234")
+    message = refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert "may belong to real persons" in message

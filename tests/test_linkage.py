@@ -101,6 +101,51 @@ def test_ids_are_large_and_bound_to_the_key():
     assert key_id(KEY) != key_id(b"x" * 32)
 
 
+def test_a_replaced_number_is_the_first_whatever_its_status_says():
+    before = resolve(chain("A>A 01"))
+    for status in ("60", "01", "90", "30"):
+        after = resolve(chain(f"A>B {status}", "B>B 01"))
+        assert after["B"].first == before["A"].first, status
+
+
+def test_a_number_in_a_note_goes_no_further(tmp_path):
+    """Nor in a key: the row stays behind, counted, and without it."""
+    con = duckdb.connect()
+    table = registers.register("dlms_review").table("review")
+    names = [column.name for column in table.columns]
+    rows = [
+        {"record_id": "R1", "cpr": "6102501234", "k_inst": "1", "k_rekvnr": "X"},
+        {"record_id": "R2", "cpr": "6102501234", "k_inst": "1", "k_rekvnr": "pt 610250-1234"},
+        {"record_id": "6102501234", "cpr": "6102501234", "k_inst": "1", "k_rekvnr": "Y"},
+        {"record_id": "R4", "cpr": "6102501234", "k_inst": "1", "k_rekvnr": "9876543210"},
+    ]
+    frame = (
+        pl.DataFrame(
+            [{name: row.get(name) for name in names} for row in rows],
+            schema=dict.fromkeys(names, pl.String),
+        )
+        .with_row_index("source_row", 1)
+        .with_columns(pl.lit("abc").alias("source_file"))
+    )
+    frame.write_parquet(tmp_path / "landed.parquet")
+    con.execute(
+        "create table crosswalk as select '6102501234' as pnr, 10000000001 as person_id, "
+        "true as is_number_in_force, null::varchar as reason"
+    )
+    counts = linkage.link_file(
+        con, table, tmp_path / "landed.parquet", None,
+        tmp_path / "linked.parquet", tmp_path / "unlinked.parquet",
+    )  # fmt: skip
+    assert counts == {"": 2, "number_in_text": 2}
+    linked = pl.read_parquet(tmp_path / "linked.parquet")
+    unlinked = pl.read_parquet(tmp_path / "unlinked.parquet")
+    assert sorted(linked["k_rekvnr"]) == ["9876543210", "X"]
+    assert unlinked["reason"].to_list() == ["number_in_text"] * 2
+    text = str(linked.to_dicts()) + str(unlinked.to_dicts())
+    assert "6102501234" not in text
+    assert "610250-1234" not in text
+
+
 def test_no_number_is_left_in_what_is_linked_or_not(tmp_path):
     con = duckdb.connect()
     table = registers.register("cpr").table("cpr3_t_person")

@@ -195,3 +195,70 @@ def test_a_restricted_zone_made_by_hand_is_closed(tmp_path):
     (tmp_path / "home" / "restricted" / "inbox").mkdir(parents=True, mode=0o755)
     kobling(tmp_path / "home", "land")
     assert (tmp_path / "home" / "restricted").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"register": "6102501234"},
+        {"complete_to": "6102501234"},
+        {"delivered_on": "610250-1234"},
+    ],
+)
+def test_a_number_in_a_manifest_is_never_shown(released, tmp_path, change):
+    pato_delivery(tmp_path, PATO_HEADER + ROW, changes=change)
+    line = refused(released, "receive", str(tmp_path))
+    assert "610250" not in line
+    assert "610250" not in (released / "ledger.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("path", "6102501234/pato.csv"), ("path", 5), ("path", "it's.csv"), ("sha256", 5),
+     ("rows", True), ("format", None), ("period", "6102501234")],
+)  # fmt: skip
+def test_a_manifest_with_an_odd_entry_is_refused(released, tmp_path, field, value):
+    folder = pato_delivery(tmp_path, PATO_HEADER + ROW)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][0][field] = value
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert "6102501234" not in refused(released, "receive", str(tmp_path))
+
+
+def test_a_lost_file_of_the_lake_is_made_anew_and_never_passed_over(small, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(small[0], home, symlinks=True)
+    lost = home / "lake" / "linked" / "patobank" / "pato" / "period=2001" / "part.parquet"
+    before = lost.read_bytes()
+    lost.unlink()
+    assert "Nothing new" not in kobling(home, "status").stdout
+    ended = kobling(home, "select")
+    assert ended.exit_code == 2
+    assert "files of it are gone" in ended.stderr
+    assert kobling(home, "run").exit_code == 0
+    assert lost.read_bytes() == before
+    assert "Nothing new" in kobling(home, "status").stdout
+
+
+def test_a_superseded_refusal_is_forgotten(small, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(small[0], home, symlinks=True)
+    pato_delivery(tmp_path / "bad", (PATO_HEADER + ROW).replace("d_rekvdato", "rekvdato"))
+    write_delivery(
+        tmp_path / "good", "patobank", {"pato2023.csv": PATO_HEADER + ROW},
+        day="2023-06-02", coverage="correction", complete_to="2023-02-28",
+    )  # fmt: skip
+    assert kobling(home, "receive", str(tmp_path / "bad")).exit_code == 0
+    assert kobling(home, "land").exit_code == 2
+    assert kobling(home, "receive", str(tmp_path / "good")).exit_code == 0
+    assert kobling(home, "land").exit_code == 0
+    assert "refused" not in kobling(home, "status").stdout
+
+
+def test_a_broken_warehouse_is_said_to_be(small, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(small[0], home, symlinks=True)
+    (home / "warehouse.duckdb").write_bytes(b"garbage" * 500)
+    ended = kobling(home, "check")
+    assert ended.exit_code == 2
+    assert "not readable as a DuckDB file" in ended.stderr

@@ -129,13 +129,9 @@ def _judging(given: Given, population: str) -> str:
             )
         if column.is_personal_number:
             told.append(f'number_malformed("{name}") as "malformed {name}"')
-    real = [
-        f'"malformed {c.name}" is null and not number_is_made_up("{c.name}")'
-        if population == "mock"
-        else "false"
-        for c in table.number_columns
-    ]
+    real = [_may_be_real(c.name) if population == "mock" else "false" for c in table.number_columns]
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    cleaned = ", ".join(_clean(f'"given {column.name}"') for column in table.columns)
     unreadable = [f'"unreadable {c.name}"' for c in table.columns if c.type != "text"]
     return f"""
         with given as (
@@ -180,9 +176,20 @@ def _judging(given: Given, population: str) -> str:
     }
             reason,
             case when reason is not null then {_as_given(given, "given ")} end as as_given,
-            hash({columns}) as row_hash
+            hash({columns}) as row_hash,
+            -- Two values that cannot be read are both NULL, and no copies of each other.
+            case when {" or ".join([*unreadable, "false"])} then hash({cleaned}) end as unread_hash
         from judged
     """
+
+
+def _may_be_real(name: str) -> str:
+    """SQL: whether a number could be a living person's, also when written with a hyphen."""
+    plain = f"""replace("{name}", '-', '')"""
+    return (
+        f'case when "malformed {name}" is null then not number_is_made_up("{name}") '
+        f"else number_malformed({plain}) is null and not number_is_made_up({plain}) end"
+    )
 
 
 def _as_given(given: Given, prefix: str = "") -> str:
@@ -281,7 +288,9 @@ def _find_copies(con: duckdb.DuckDBPyConnection, table: Table) -> int:
         create or replace temp table copy as
         select nth
         from (
-            select nth, row_number() over (partition by {columns} order by nth) as copy_number
+            select
+                nth,
+                row_number() over (partition by {columns}, unread_hash order by nth) as copy_number
             from judged_first
             where
                 reason is null

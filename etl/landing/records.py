@@ -1,15 +1,14 @@
 """What was decided about each delivery, and which landed files count now."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from etl.errors import LIKE_A_NUMBER
 from etl.home import Home, file_hash, read_json
 
 NO_PERIOD = "all"
-LIKE_A_NUMBER = re.compile(r"\d{6}-?[0-9A-Z]{4}")
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,9 @@ def _header(document: dict, evidence: dict, title: str, question: str) -> Html:
         ),
         element(
             "p",
-            "Internal: for use inside the secure environment. Small counts are not masked here.",
+            "Mock registers: everybody here is made up, and no result is about anyone real."
+            if evidence.get("population") == "mock"
+            else "Internal: for use inside the secure environment. Small counts stand unmasked.",
             class_="internal",
         ),
     )
