@@ -271,5 +271,24 @@ def status() -> None:
     click.echo(steps.status(Settings.from_environment()))
 
 
+@main.command()
+@click.option("--register", help="Only this register.")
+@click.option("--reason", help="Only this reason, such as wrong_length.")
+@click.option("--rows", is_flag=True, help="Also the record numbers in each file.")
+def quarantine(register: str | None, reason: str | None, rows: bool) -> None:
+    """List the rows that were refused, and why.
+
+    Of the deliveries that count now: rows by register, table, period, file and reason. What the
+    rows hold is personal and stays in the restricted zone; the last line says where.
+
+    \b
+    Example:
+        kobling quarantine --register patobank --reason wrong_length --rows
+    """
+    from etl import steps
+
+    click.echo(steps.quarantine_list(Settings.from_environment(), register, reason, rows))
+
+
 if __name__ == "__main__":
     main()

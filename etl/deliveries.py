@@ -7,12 +7,21 @@ rebuilt from them.
 
 import csv
 import datetime as dt
+import errno
+import gzip
+import io
+import os
 import re
 import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-import duckdb
+import pyarrow
+import pyarrow.parquet
 
 from etl import registers
 from etl.errors import LIKE_A_NUMBER, DeliveryError
@@ -24,7 +33,13 @@ FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
 # A year, or a month or quarter of one: 2005, 2005-03, 2005Q1. It becomes a folder's name.
 PERIOD = re.compile(r"\d{4}(?:[-_]?(?:\d{2}|[QqHh]\d))?")
 FILE_PATH = re.compile(r"[\w. /-]+")
-FORMATS = {".csv": "csv", ".parquet": "parquet"}
+FORMATS = {".csv": "csv", ".parquet": "parquet", ".sas7bdat": "sas7bdat"}
+PACKINGS = (".gz", ".zst")  # of text; the other formats are packed by themselves
+UNPACK_TIMES = 200
+# A small file of a few words over and over unpacks far, and does no harm.
+ALWAYS_UNPACKED_BYTES = 1 << 20
+SHA256 = re.compile(r"[0-9a-f]{64}")
+LONGEST_PATH = 200
 COVERAGES = ("stock", "period", "correction")
 
 
@@ -67,7 +82,9 @@ def find(inbox: Path) -> list[Path]:
             "Correct the path."
         )
     places = [inbox, *(path for path in inbox.rglob("*") if path.is_dir())]
-    found = sorted(place for place in places if FOLDER_NAME.fullmatch(place.name))
+    dated = {place for place in places if FOLDER_NAME.fullmatch(place.name)}
+    # A dated folder within a delivery is a file too many of that delivery, not another one.
+    found = sorted(place for place in dated if not dated & set(place.parents))
     if not found:
         raise DeliveryError(
             f"{inbox}: no delivery found. Expected folders <register>/<date>/, such as "
@@ -107,13 +124,38 @@ def read(folder: Path) -> Delivery:
         )
     try:
         manifest = read_json(path)
-    except ValueError as error:
+    except (ValueError, RecursionError):
         raise DeliveryError(
-            f"{path}: not JSON ({error}). Expected a manifest. Ask the keeper to send it again."
+            f"{path}: not JSON. Expected a manifest. Ask the keeper to send it again."
         ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     delivery = _delivery(folder, register, path, manifest)
-    _hold_to_its_files(delivery)
+    try:
+        _hold_to_its_files(delivery)
+    except OSError as error:
+        raise _unreadable(Path(error.filename or folder), error) from None
     return delivery
+
+
+def _unreadable(path: Path, error: OSError) -> DeliveryError:
+    return DeliveryError(
+        f"{_told(path)}: cannot be read ({error.strerror}). Expected files that Kobling may read. "
+        "Change who may read them, or ask the keeper to send them again."
+    )
+
+
+def _told(value: object) -> str:
+    """What somebody else wrote, short and on one line."""
+    text = str(value)
+    return text if text.isprintable() and len(text) <= 300 else repr(text[:80])
+
+
+def _file_name(path: Path) -> tuple[str, str, str]:
+    """(stem, ending, packing) of `pato1994.csv.gz`: pato1994, .csv, .gz."""
+    packing = path.suffix.lower() if path.suffix.lower() in PACKINGS else ""
+    name = Path(path.stem) if packing else Path(path.name)
+    return name.stem, name.suffix.lower(), packing
 
 
 def _delivery(folder: Path, register: Register, path: Path, manifest: dict) -> Delivery:
@@ -126,10 +168,14 @@ def _delivery(folder: Path, register: Register, path: Path, manifest: dict) -> D
     if missing:
         raise refuse(f"no {', '.join(sorted(missing))}", "each of them in every manifest")
     if manifest["register"] != register.name:
-        raise refuse(f"register is '{manifest['register']}'", f"'{register.name}', as its folder")
+        raise refuse(
+            f"register is '{_told(manifest['register'])}'", f"'{register.name}', as its folder"
+        )
     day, number = _day_and_number(folder)
     if manifest["delivered_on"] != day:
-        raise refuse(f"delivered_on is '{manifest['delivered_on']}'", f"'{day}', as its folder")
+        raise refuse(
+            f"delivered_on is '{_told(manifest['delivered_on'])}'", f"'{day}', as its folder"
+        )
     delivered_on = _date(manifest["delivered_on"], "delivered_on", refuse)
     if delivered_on > dt.date.today():
         raise refuse(f"delivered_on is {day}, in the future", "a day that has been")
@@ -137,7 +183,9 @@ def _delivery(folder: Path, register: Register, path: Path, manifest: dict) -> D
     if complete_to is None and register.needs_complete_to:
         raise refuse("no complete_to", f"the day up to which {register.name} is complete")
     if manifest["coverage"] not in COVERAGES:
-        raise refuse(f"coverage is '{manifest['coverage']}'", f"one of {', '.join(COVERAGES)}")
+        raise refuse(
+            f"coverage is '{_told(manifest['coverage'])}'", f"one of {', '.join(COVERAGES)}"
+        )
     if not isinstance(manifest["files"], list) or not manifest["files"]:
         raise refuse("files is empty", "at least one file")
     return Delivery(
@@ -156,7 +204,7 @@ def _date(value: object, field: str, refuse) -> dt.date:
     try:
         return dt.date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise refuse(f"{field} is '{value}'", "an ISO date such as 2024-06-01") from None
+        raise refuse(f"{field} is '{_told(value)}'", "an ISO date such as 2024-06-01") from None
 
 
 def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
@@ -166,21 +214,31 @@ def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
     for field in ("path", "table", "format", "sha256"):
         if not isinstance(item[field], str) or not item[field]:
             raise refuse(f"a file entry has no text as its {field}", "text")
-    if LIKE_A_NUMBER.search(item["path"]):
+    path, period, table = item["path"], item["period"], item["table"]
+    if LIKE_A_NUMBER.search(path):
         # The path is told in evidence, and evidence goes further than personal numbers may.
         raise refuse("a file's path looks as if it held a personal number", "a path without one")
-    if not FILE_PATH.fullmatch(item["path"]):
-        raise refuse("a file's path has odd characters", "letters, digits, spaces and ._-/")
-    period = item["period"]
+    if not FILE_PATH.fullmatch(path) or len(path) > LONGEST_PATH:
+        raise refuse(
+            "a file's path has odd characters or too many",
+            f"at most {LONGEST_PATH} letters, digits, spaces and ._-/",
+        )
     if period is not None and not PERIOD.fullmatch(str(period)):
-        raise refuse(f"{item['path']} has period '{period}'", "text such as 2005, or null")
-    if register.table(item["table"]) is None:
+        raise refuse(f"{path} has period '{_told(period)}'", "text such as 2005, or null")
+    if register.table(table) is None:
         known = ", ".join(table.name for table in register.tables)
-        raise refuse(f"{item['path']} is of table '{item['table']}'", f"one of {known}")
+        raise refuse(f"{path} is of table '{_told(table)}'", f"one of {known}")
     if item["format"] not in FORMATS.values():
-        raise refuse(f"{item['path']} is of format '{item['format']}'", "csv or parquet")
+        known = ", ".join(FORMATS.values())
+        raise refuse(f"{path} is of format '{_told(item['format'])}'", f"one of {known}")
+    _, _, packing = _file_name(Path(path))
+    if packing and item["format"] != "csv":
+        raise refuse(f"{path} is a packed {item['format']} file", "only csv to be packed")
+    # bool is an int to Python and a mistake to everybody else.
     if not all(type(item[field]) is int and item[field] >= 0 for field in ("rows", "bytes")):
-        raise refuse(f"{item['path']} has no whole number of rows or bytes", "both counts")
+        raise refuse(f"{path} has no whole number of rows or bytes", "both counts")
+    if not SHA256.fullmatch(item["sha256"]):
+        raise refuse(f"{path} has no sha256", "64 hex digits")
     return DeliveredFile(
         **{field: item[field] for field in fields}
         | {
@@ -214,12 +272,14 @@ def _hold_to_its_files(delivery: Delivery) -> None:
                 f"{where}: two files for table {table}, period {period or 'none'}. Expected one "
                 "for each table and period. Ask the keeper which one counts."
             )
-    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {
-        MANIFEST
-    }
+    present = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    } - {MANIFEST}
     for path in sorted(present - set(listed)):
         raise DeliveryError(
-            f"{folder / path}: not listed in {MANIFEST}. Expected every file to be listed. "
+            f"{_told(folder / path)}: not listed in {MANIFEST}. Expected every file to be listed. "
             "List it, or take it away."
         )
     for file in delivery.files:
@@ -253,12 +313,62 @@ def table_and_period(register: Register, stem: str) -> tuple[str, str | None] | 
     return None
 
 
+@contextmanager
+def opened(path: Path, unpack_times: int) -> Iterator[BinaryIO]:
+    """Open a file as its keeper wrote it, whether it was packed afterwards or not.
+
+    Raises:
+        DeliveryError: while reading, when it is not packed as its name says, breaks off, or unpacks
+            to more than `unpack_times` its size, as a file made to fill the disk does.
+    """
+    with path.open("rb") as file:
+        match path.suffix.lower():
+            case ".gz":
+                stream = gzip.GzipFile(fileobj=file)
+                yield io.BufferedReader(Unpacking(path, stream, unpack_times), 1 << 16)
+            case ".zst":
+                stream = pyarrow.CompressedInputStream(file, "zstd")
+                yield io.BufferedReader(Unpacking(path, stream, unpack_times), 1 << 16)
+            case _:
+                yield file
+
+
+class Unpacking(io.RawIOBase):
+    """What a packed file holds, up to a limit."""
+
+    def __init__(self, path: Path, stream: BinaryIO, unpack_times: int) -> None:
+        self._path, self._stream, self._times = path, stream, unpack_times
+        self._packed, self._done = path.stat().st_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        try:
+            piece = self._stream.read(len(buffer))
+        except (OSError, EOFError, zlib.error):
+            raise DeliveryError(
+                f"{self._path}: not a whole {self._path.suffix} file. Expected one. Ask the keeper "
+                "to send it again."
+            ) from None
+        self._done += len(piece)
+        if self._done > max(self._times * self._packed, ALWAYS_UNPACKED_BYTES):
+            raise DeliveryError(
+                f"{self._path}: {self._packed:,} bytes unpack to more than {self._times} times as "
+                "many. Expected fewer. Ask the keeper whether the file is right; if it is, raise "
+                "KOBLING_UNPACK_TIMES."
+            )
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
 def receive(
     source: Path,
     store: Path,
     scratch: Path,
     complete_to: str | None,
     coverage: str | None = None,
+    unpack_times: int = UNPACK_TIMES,
 ) -> Path | None:
     """Copy one delivery into the store, whole or not at all; None when it is there already.
 
@@ -269,11 +379,13 @@ def receive(
     register = registers.register(source.parent.name)
     copy = scratch / f"receive-{register.name}-{source.name}" / register.name / source.name
     remove(copy.parents[1])
+    _hold_to_plain_files(source)
     try:
         shutil.copytree(source, copy, symlinks=True)
         if not (copy / MANIFEST).exists():
             replace_json(
-                copy / MANIFEST, _manifest_for(copy, source, register, complete_to, coverage)
+                copy / MANIFEST,
+                _manifest_for(copy, source, register, complete_to, coverage, unpack_times),
             )
         delivery = read(copy)
         content = sorted((file.path, file.sha256) for file in delivery.files)
@@ -301,12 +413,24 @@ def receive(
         remove(copy.parents[1])
 
 
+def _hold_to_plain_files(source: Path) -> None:
+    """Refuse what cannot be copied before anything is: a pipe would be waited for without end."""
+    for path in sorted([source, *source.rglob("*")]):
+        if not (path.is_symlink() or path.is_dir() or path.is_file()):
+            raise DeliveryError(
+                f"{_told(path)}: neither a file nor a folder. Expected only these. Take it away."
+            )
+        if not path.is_symlink() and not os.access(path, os.R_OK):
+            raise _unreadable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
 def _manifest_for(
     copy: Path,
     source: Path,
     register: Register,
     complete_to: str | None,
     coverage: str | None,
+    unpack_times: int,
 ) -> dict:
     if complete_to is None and register.needs_complete_to:
         raise DeliveryError(
@@ -315,21 +439,23 @@ def _manifest_for(
         )
     files = []
     for path in sorted(path for path in copy.rglob("*") if not path.is_dir()):
-        known = table_and_period(register, path.stem)
-        if known is None or path.suffix.lower() not in FORMATS:
+        stem, ending, packing = _file_name(path)
+        known = table_and_period(register, stem)
+        if known is None or ending not in FORMATS or (packing and ending != ".csv"):
             names = ", ".join(table.name for table in register.tables)
             raise DeliveryError(
-                f"{source / path.relative_to(copy)}: no known table or format. Expected "
-                f"<table><year>.csv or .parquet with table {names}. Rename it, or take it away."
+                f"{_told(source / path.relative_to(copy))}: no known table or format. Expected "
+                "<table><year>.csv (or .csv.gz, .csv.zst), .parquet or .sas7bdat with table "
+                f"{names}. Rename it, or take it away."
             )
-        kind = FORMATS[path.suffix.lower()]
+        kind = FORMATS[ending]
         files.append(
             {
                 "path": str(path.relative_to(copy)),
                 "table": known[0],
                 "period": known[1],
                 "format": kind,
-                "rows": _rows(path, kind, register),
+                "rows": _rows(path, kind, register, unpack_times),
                 "bytes": path.stat().st_size,
                 "sha256": file_hash(path),
             }
@@ -344,21 +470,57 @@ def _manifest_for(
     }
 
 
-def _rows(path: Path, kind: str, register: Register) -> int:
+def _rows(path: Path, kind: str, register: Register, unpack_times: int) -> int:
+    """Rows as found, where no keeper has counted them."""
     if kind == "parquet":
         try:
-            return duckdb.execute("select count(*) from read_parquet(?)", [str(path)]).fetchone()[0]
-        except duckdb.Error:
+            return pyarrow.parquet.read_metadata(path).num_rows
+        except (OSError, pyarrow.ArrowException):
             raise DeliveryError(
-                f"{path}: not a whole Parquet file. Ask the keeper to send it again."
+                f"{path}: not a whole Parquet file. Expected one. Ask the keeper to send it again."
             ) from None
+    if kind == "sas7bdat":
+        from polars_readstat import ScanReadstat  # loads polars, which CSV never needs
+
+        with reading_sas(path):
+            return ScanReadstat(str(path)).metadata["row_count"]
     try:
-        with path.open(encoding=register.encoding, newline="") as file:
+        with opened(path, unpack_times) as file:
+            text = io.TextIOWrapper(file, encoding=register.encoding, newline="")
             return max(
-                sum(1 for row in csv.reader(file, delimiter=register.delimiter) if row) - 1, 0
+                sum(1 for row in csv.reader(text, delimiter=register.delimiter) if row) - 1, 0
             )
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
         raise DeliveryError(
-            f"{path}: byte {error.start} is not {register.encoding}. Ask the keeper to send the "
-            "file in that encoding."
+            f"{path}: not {register.encoding}. Expected {register.encoding}, as the contract says. "
+            "Ask the keeper to send the file so."
         ) from None
+    except csv.Error:
+        raise DeliveryError(
+            f"{path}: not readable as {register.delimiter!r}-separated text. Expected the form in "
+            "the contract. Ask the keeper to send it again."
+        ) from None
+
+
+@contextmanager
+def reading_sas(path: Path) -> Iterator[None]:
+    """Say it in our words where the SAS reader stops.
+
+    It has no error of its own: what it raises depends on where the file breaks, and a panic in it
+    is not even an Exception, and writes lines of its own to the error output.
+    """
+    said = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise DeliveryError(
+            f"{path}: not a whole SAS7BDAT file. Expected one. Ask the keeper to send it again."
+        ) from None
+    finally:
+        os.dup2(said, 2)
+        os.close(said)
+        os.close(nowhere)

@@ -95,6 +95,13 @@ create or replace temp macro number_day(number) as
 
 create or replace temp macro number_malformed(number) as
     case
+        -- Nearly every number ends here: digits, and a day that every month has.
+        when
+            regexp_full_match(
+                number,
+                '(0[1-9]|1[0-9]|2[0-8]|6[1-9]|7[0-9]|8[0-8])(0[1-9]|1[0-2])[0-9]{6}'
+            )
+            then null
         when number is null or number = '' then 'blank'
         when length(number) <> 10 then 'wrong_length'
         when number = '0000000000' then 'unknown_number'
@@ -108,5 +115,5 @@ create or replace temp macro number_malformed(number) as
             then 'impossible_date'
     end;
 
-create or replace temp macro number_is_made_up(number) as number[1:2] > '60';
+create or replace temp macro number_is_made_up(number) as number >= '61';
 """

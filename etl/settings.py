@@ -27,6 +27,7 @@ class Settings:
     threads: int
     key_file: Path | None
     key_text: str | None
+    unpack_times: int = 200
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -41,6 +42,12 @@ class Settings:
         if not threads.isdigit() or int(threads) < 1:
             raise SettingsError(
                 f"environment: KOBLING_THREADS is '{threads}'. Expected a whole number from 1 up."
+            )
+        unpack_times = os.environ.get("KOBLING_UNPACK_TIMES", "200")
+        if not unpack_times.isdigit() or int(unpack_times) < 1:
+            raise SettingsError(
+                f"environment: KOBLING_UNPACK_TIMES is '{unpack_times}'. Expected a whole number "
+                "from 1 up: how many times its size a packed file may unpack to."
             )
         memory_limit = os.environ.get("KOBLING_MEMORY_LIMIT", "1GB")
         if not MEMORY.fullmatch(memory_limit):
@@ -63,4 +70,5 @@ class Settings:
             threads=int(threads),
             key_file=Path(key_file) if key_file else None,
             key_text=os.environ.get("KOBLING_KEY"),
+            unpack_times=int(unpack_times),
         )

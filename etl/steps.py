@@ -4,6 +4,7 @@ No rule about registers, persons or risks lives here. Each step knows by its key
 anything to do: the same deliveries, definitions and code give the same key, and then it says so.
 """
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from etl.landing import (
     current,
     newest_complete_to,
     parse,
+    quarantine,
     record,
     refuse,
 )
@@ -62,7 +64,12 @@ def receive(
         for source in deliveries.find(inbox):
             try:
                 place = deliveries.receive(
-                    source, home.deliveries, home.scratch, complete_to, coverage
+                    source,
+                    home.deliveries,
+                    home.scratch,
+                    complete_to,
+                    coverage,
+                    settings.unpack_times,
                 )
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
@@ -180,7 +187,7 @@ def _land_one(
         delivery = deliveries.read(folder)
         with connect(settings) as con:
             say(f"{_name(folder)}: reading {_n(len(delivery.files), 'file')}")
-            parsed = parse(con, home, delivery, settings.population)
+            parsed = parse(con, home, delivery, settings.population, settings.unpack_times)
             checks = _check_landing(con, parsed)
     except DeliveryError as error:
         if not known:
@@ -188,7 +195,8 @@ def _land_one(
             ledger.record(home, "delivery refused", delivery=_name(folder), reason=str(error))
         return 0, str(error)
     accept(home, parsed, checks)
-    _tell_accepted(home, record(home, register, folder.name))
+    decided = record(home, register, folder.name)
+    _tell_accepted(home, decided)
     landed = sum(file.landed for file in parsed.files)
     quarantined = sum(sum(file.quarantined.values()) for file in parsed.files)
     findings = sum(sum(file.findings.values()) for file in parsed.files)
@@ -198,6 +206,8 @@ def _land_one(
         f"{quarantined:,} quarantined; {_n(findings, 'finding')}; "
         f"{_n(len(checks), 'check')}, {failing} with something to look at"
     )
+    for finding in decided["findings"]:
+        say(f"{_name(folder)}: {finding['table']} {finding['period']}: {finding['text']}")
     return 1, None
 
 
@@ -875,6 +885,38 @@ def summary(settings: Settings, study: str) -> str:
             f"Release: {live / releases.PAGE}",
         ]
     )
+
+
+def quarantine_list(
+    settings: Settings, register: str | None, reason: str | None, with_rows: bool
+) -> str:
+    """The refused rows of the deliveries that count, counted; never what they hold."""
+    home = open_home(settings)
+    if register:
+        registers.register(register)
+    found = quarantine(home, register, reason, with_rows)
+    if not found:
+        reasons = sorted({q.reason for q in quarantine(home, register, None, False)})
+        known = f" Reasons there: {', '.join(reasons)}." if reasons else ""
+        return "Nothing in quarantine" + (f" with reason '{reason}'." if reason else ".") + known
+    table = [("register", "table", "period", "file", "reason", "rows")]
+    table += [(q.register, q.table, q.period, q.file, q.reason, f"{q.rows:,}") for q in found]
+    widths = [max(len(row[i]) for row in table) for i in range(6)]
+    lines = []
+    for row, q in zip(table, [None, *found], strict=True):
+        *texts, count = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        lines.append("  ".join([*texts, count.strip().rjust(widths[-1])]))
+        if q and with_rows:
+            lines += textwrap.wrap(
+                ", ".join(map(str, q.source_rows)), 96,
+                initial_indent="  rows ", subsequent_indent="       ",
+            )  # fmt: skip
+    total = sum(q.rows for q in found)
+    lines += [
+        "",
+        f"{_n(total, 'row')}. As they came, with personal numbers: {home.quarantine}",
+    ]
+    return "\n".join(lines)
 
 
 def study_names(settings: Settings) -> list[str]:

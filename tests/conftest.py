@@ -37,10 +37,12 @@ def write_delivery(
     coverage: str = "stock",
     encoding: str = "windows-1252",
     changes: dict[str, object] | None = None,
+    rows: int | None = None,
 ) -> Path:
     """Write a delivery with a true manifest; `changes` then overwrite fields of the manifest.
 
     `files` maps a path to its text. Table and period come from the path: the table, then a year.
+    `rows` is how many a file holds that is no plain text.
     """
     folder = root / register / day
     folder.mkdir(parents=True)
@@ -55,8 +57,8 @@ def write_delivery(
                 "path": path,
                 "table": stem.removesuffix(year or ""),
                 "period": year,
-                "format": ending,
-                "rows": max(content.count(b"\n") - 1, 0),
+                "format": ending.partition(".")[0],
+                "rows": max(content.count(b"\n") - 1, 0) if rows is None else rows,
                 "bytes": len(content),
                 "sha256": hashlib.sha256(content).hexdigest(),
             }

@@ -1,9 +1,14 @@
 """Every record ends in one of two places, and a delivery lands whole or not at all."""
 
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
 import duckdb
+import pyarrow
 import pytest
 
-from etl import deliveries, landing
+from etl import deliveries, landing, registers
 from etl.errors import DeliveryError
 from etl.home import Home, connect, open_home
 from tests.conftest import ANNA, BENT, PATO_HEADER, PERSON_HEADER, write_delivery
@@ -350,3 +355,169 @@ def test_the_causes_of_death_write_the_month_in_letters(settings, tmp_path, give
     home, files = land(settings, folder)
     assert rows(home, "landing", "d_dodsdato::varchar") == [(read,)]
     assert files[0].findings == ({} if read else {"unreadable_d_dodsdato": 1})
+
+
+def packed(kind: str, text: str) -> bytes:
+    content = text.encode("windows-1252")
+    if kind == "gz":
+        return gzip.compress(content)
+    return pyarrow.compress(content, "zstd", asbytes=True)
+
+
+@pytest.mark.parametrize("kind", ["gz", "zst"])
+def test_packed_csv_lands_like_plain(settings, tmp_path, kind):
+    text = PATO_HEADER + pato(code="ÆF0000") + pato(requisition="R2")
+    plain = write_delivery(tmp_path / "plain", "patobank", {"pato1994.csv": text}, day="2023-01-01")
+    home, _ = land(settings, plain)
+    expected = rows(home, "landing", "* exclude (source_file)")
+    folder = write_delivery(
+        tmp_path, "patobank", {f"pato1994.csv.{kind}": packed(kind, text)}, rows=2
+    )
+    land(settings, folder)
+    assert rows(home, "landing", "* exclude (source_file)") == sorted(2 * expected, key=str)
+
+
+@pytest.mark.parametrize("kind", ["gz", "zst"])
+def test_packed_csv_is_received_without_a_manifest(settings, tmp_path, kind):
+    source = write_delivery(
+        tmp_path, "patobank", {f"pato1994.csv.{kind}": packed(kind, PATO_HEADER + pato())}
+    )
+    (source / "manifest.json").unlink()
+    place = deliveries.receive(source, tmp_path / "store", tmp_path / "scratch", "2023-06-30")
+    assert [(f.format, f.rows) for f in deliveries.read(place).files] == [("csv", 1)]
+
+
+def test_a_small_file_that_fills_the_disk_is_stopped_at_the_limit(settings, tmp_path):
+    content = gzip.compress(PATO_HEADER.encode() + b"xxxxxxxx\n" * 500_000)
+    folder = write_delivery(tmp_path, "patobank", {"pato1994.csv.gz": content})
+    home = open_home(settings)
+    message = refused(settings, folder)
+    assert f"{len(content):,} bytes unpack to more than 200 times" in message
+    assert "KOBLING_UNPACK_TIMES" in message
+    (text,) = home.scratch.rglob("transcoded.csv")
+    assert text.stat().st_size <= 201 * len(content)
+    with connect(settings) as con, pytest.raises(DeliveryError, match="found 500000 rows"):
+        landing.parse(con, home, deliveries.read(folder), "mock", unpack_times=2000)
+
+
+SAS = Path(__file__).parent / "golden" / "pato1994.sas7bdat"
+
+
+def test_sas7bdat_lands_like_csv(settings, tmp_path):
+    content = SAS.read_bytes()
+    folder = write_delivery(tmp_path, "patobank", {"pato1994.sas7bdat": content}, rows=45)
+    home, files = land(settings, folder)
+    columns = (
+        "k_rekvnr, k_matnr, d_rekvdato::varchar, d_modtdato::varchar, c_snomedkode, source_row"
+    )
+    assert rows(home, "landing", columns)[:2] == [
+        ("R1", 1, "1994-03-01", "1994-03-02", "M88903", 1),
+        ("R–’", 1, "1994-03-01", None, "ÆF0000", 2),
+    ]
+    assert files[0].quarantined == {"duplicate": 1, "wrong_length": 1, "unreadable_k_matnr": 1}
+    assert files[0].findings == {"unreadable_d_modtdato": 40}  # 12500.5 is no whole day
+    kept = rows(home, "quarantine", "source_row, reason, as_given")
+    assert [row[:2] for row in kept] == [
+        (3, "duplicate"), (4, "wrong_length"), (5, "unreadable_k_matnr"),
+    ]  # fmt: skip
+    assert all(row[2].startswith('{"k_inst":"1301110"') for row in kept)
+
+
+def test_sas7bdat_is_counted_where_there_is_no_manifest(tmp_path):
+    source = write_delivery(tmp_path, "patobank", {"pato1994.sas7bdat": SAS.read_bytes()})
+    (source / "manifest.json").unlink()
+    place = deliveries.receive(source, tmp_path / "store", tmp_path / "scratch", "2023-06-30")
+    assert [(f.format, f.rows) for f in deliveries.read(place).files] == [("sas7bdat", 45)]
+
+
+@pytest.mark.parametrize(
+    ("date_format", "text", "day"),
+    [
+        ("ISO", "1994-03-01", "1994-03-01"),
+        ("ISO", " 1994-03-01 ", "1994-03-01"),
+        ("ISO", "1994-02-29", None),
+        ("ISO", "1994-3-1", None),
+        ("DDMONYYYY", "01MAR1994", "1994-03-01"),
+        ("DDMONYYYY", "31dec1969", "1969-12-31"),
+        ("DDMONYYYY", "30FEB1994", None),
+        ("DD/MM/YYYY", "01/03/1994", "1994-03-01"),
+        ("DD/MM/YYYY", "13/13/1994", None),
+        ("SAS", "0", "1960-01-01"),
+        ("SAS", "12478", "1994-03-01"),
+        ("SAS", "-1", "1959-12-31"),
+        ("SAS", "12478.5", None),
+    ],
+)
+def test_a_date_is_read_in_the_form_that_its_contract_names(
+    settings, tmp_path, monkeypatch, date_format, text, day
+):
+    home, files = land_column(
+        settings, tmp_path, monkeypatch, "d_modtdato", text, date_format=date_format
+    )
+    assert rows(home, "landing", "d_modtdato::varchar") == [(day,)]
+    assert files[0].findings == ({} if day else {"unreadable_d_modtdato": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("0", "00:00:00"),
+        ("86399", "23:59:59"),
+        ("36000", "10:00:00"),
+        ("86400", None),
+        ("10:00", None),
+    ],
+)
+def test_a_time_is_seconds_since_midnight(settings, tmp_path, monkeypatch, text, time):
+    home, files = land_column(settings, tmp_path, monkeypatch, "d_modtdato", text, type="time")
+    assert rows(home, "landing", "d_modtdato::varchar") == [(time,)]
+    assert files[0].findings == ({} if time else {"unreadable_d_modtdato": 1})
+
+
+def land_column(settings, tmp_path, monkeypatch, name, text, **promised):
+    """Land one row whose column `name` holds `text`, under a contract that promises otherwise."""
+    known = registers.register("patobank")
+    (table,) = known.tables
+    columns = tuple(replace(c, **promised) if c.name == name else c for c in table.columns)
+    register = replace(known, tables=(replace(table, columns=columns),))
+    monkeypatch.setattr(registers, "register", lambda _: register)
+    row = f"1234567;R1;1;1;{ANNA};1994-03-01;{text};;11;T02120\n"
+    return land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": PATO_HEADER + row}))
+
+
+def test_rows_keep_their_number_in_a_file_of_many_pieces(settings, tmp_path):
+    """More rows than DuckDB reads at once, with a copy, a bad row and a bad line inside."""
+    n = 400_000
+    lines = [pato(requisition=f"R{i}") for i in range(1, n + 1)]
+    lines[299_999] = lines[0]
+    lines[199_999] = pato("123", "R200000")
+    lines[99_999] = "1234567;R2;1\n"
+    text = PATO_HEADER + "".join(lines)
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].quarantined == {"duplicate": 1, "malformed_line": 1, "wrong_length": 1}
+    kept = rows(home, "quarantine", "source_row, reason")
+    assert kept == [(100_000, "malformed_line"), (200_000, "wrong_length"), (300_000, "duplicate")]
+    place = next((home.restricted / "landing").rglob("*.parquet"))
+    assert duckdb.execute(
+        f"""
+        select count(*), bool_and(k_rekvnr = 'R' || source_row), bool_and(source_row > earlier)
+        from (
+            select *, lag(source_row, 1, 0) over (order by file_row_number) as earlier
+            from read_parquet('{place}', file_row_number = true)
+        )
+        """
+    ).fetchone() == (n - 3, True, True)
+
+
+def test_two_values_that_cannot_be_read_are_no_copies_of_each_other(settings, tmp_path):
+    row = f"1;R3;1;1;{ANNA};1994-03-01;%s;1994-03-09;11;T02120\n"
+    text = PATO_HEADER + row % "soon" + row % "later" + row % " soon"
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].quarantined == {"duplicate": 1}
+    assert rows(home, "quarantine", "source_row") == [(3,)]
+
+
+def test_a_real_number_written_with_a_hyphen_is_refused_too(settings, tmp_path):
+    text = PATO_HEADER + pato("010250-1234")
+    message = refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert "may belong to real persons" in message

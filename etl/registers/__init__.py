@@ -13,7 +13,14 @@ import yaml
 from etl.errors import DeliveryError
 
 FOLDER = Path(__file__).parent
-DUCKDB_TYPES = {"text": "VARCHAR", "integer": "BIGINT", "decimal": "DOUBLE", "date": "DATE"}
+DUCKDB_TYPES = {
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "decimal": "DOUBLE",
+    "date": "DATE",
+    "time": "TIME",
+}
+DATE_FORMATS = ("ISO", "DD/MM/YYYY", "DDMONYYYY", "SAS")
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Column:
     """One column as its keeper promises it."""
 
     name: str
-    type: str  # text, integer, decimal, date
+    type: str  # text, integer, decimal, date, time (delivered as seconds since midnight)
     description: str
     danish: str
     is_required: bool
@@ -30,7 +37,7 @@ class Column:
     role: str | None  # of a personal number: owner, current, relative
     allowed_values: tuple[str, ...]
     pattern: str | None
-    date_format: str  # ISO, DD/MM/YYYY or DDMONYYYY (01MAR1994)
+    date_format: str  # ISO, DD/MM/YYYY, DDMONYYYY (01MAR1994) or SAS (days since 1960-01-01)
     first_year: int | None = None  # of the files that hold it; None is every year
     last_year: int | None = None
     refers_to: str | None = None  # the table whose key it holds, where that says whose row it is

@@ -1,0 +1,144 @@
+"""What was decided about each delivery, and which landed files count now."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from etl.errors import LIKE_A_NUMBER
+from etl.home import Home, read_json
+
+NO_PERIOD = "all"
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """What became of one delivered file: rows = landed + the sum of quarantined."""
+
+    path: str
+    table: str
+    period: str
+    format: str
+    sha256: str
+    rows: int
+    landed: int
+    quarantined: dict[str, int]
+    findings: dict[str, int]
+    content: str  # name of the landed file: the same content always has the same name
+
+
+def record(home: Home, register: str, folder: str) -> dict | None:
+    """What was decided about a delivery; None where it has not been landed yet."""
+    path = home.accepted / register / f"{folder}.json"
+    return read_json(path) if path.exists() else None
+
+
+def accepted(home: Home) -> list[dict]:
+    """Records of all accepted deliveries, in the order in which they count.
+
+    The later `delivered_on` wins, and on one day the last accepted.
+    """
+    records = [read_json(path) for path in sorted(home.accepted.glob("*/*.json"))]
+    return sorted(
+        (record for record in records if record["status"] == "accepted"),
+        key=lambda record: (record["delivered_on"], record["sequence"]),
+    )
+
+
+@dataclass(frozen=True)
+class Current:
+    """The one landed file that counts for a (register, table, period)."""
+
+    register: str
+    folder: str
+    delivered_on: str
+    complete_to: str | None
+    file: LandedFile
+
+    @property
+    def slot(self) -> tuple[str, str, str]:
+        return self.register, self.file.table, self.file.period
+
+    def path(self, home: Home, store: str = "landing") -> Path:
+        return home.restricted / slot_path(store, self.file, self.register)
+
+
+def current(home: Home) -> list[Current]:
+    """One entry per (register, table, period): the newest accepted delivery's file.
+
+    A stock delivery replaces the tables that it holds; any other replaces the periods it names.
+    """
+    winners: dict[tuple[str, str, str], Current] = {}
+    for entry in accepted(home):
+        tables = {file["table"] for file in entry["files"]}
+        if entry["coverage"] == "stock":
+            winners = {
+                slot: winner
+                for slot, winner in winners.items()
+                if not (slot[0] == entry["register"] and slot[1] in tables)
+            }
+        for file in entry["files"]:
+            winner = Current(
+                entry["register"],
+                entry["folder"],
+                entry["delivered_on"],
+                entry["complete_to"],
+                LandedFile(**{k: v for k, v in file.items() if k != "register"}),
+            )
+            winners[winner.slot] = winner
+    return [winners[slot] for slot in sorted(winners)]
+
+
+def slot_path(store: str, file: LandedFile, register: str | None = None) -> Path:
+    register = register or file.content.split(".")[0]
+    return Path(store) / register / file.table / f"period={file.period}" / f"{file.content}.parquet"
+
+
+def newest_complete_to(home: Home) -> dict[str, tuple[str | None, str]]:
+    """Per register: complete_to and delivered_on of its accepted delivery that counts last."""
+    return {r["register"]: (r["complete_to"], r["delivered_on"]) for r in accepted(home)}
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Rows of one current file that were refused for one reason."""
+
+    register: str
+    table: str
+    period: str
+    file: str
+    reason: str
+    rows: int
+    source_rows: tuple[int, ...] | None  # record numbers in the file, where they were asked for
+
+
+def quarantine(
+    home: Home, register: str | None, reason: str | None, with_rows: bool
+) -> list[Quarantined]:
+    """What lies in quarantine of the files that count now. Never a value of any row."""
+    found = []
+    for entry in current(home):
+        if register not in (None, entry.register):
+            continue
+        for why, n in sorted(entry.file.quarantined.items()):
+            if reason in (None, why):
+                path = entry.path(home, "quarantine")
+                found.append(
+                    Quarantined(
+                        *entry.slot,
+                        # A keeper may have put a person's number into a file's name.
+                        LIKE_A_NUMBER.sub("…", f"{entry.folder}/{entry.file.path}"),
+                        why,
+                        n,
+                        _rows_refused_for(path, why) if with_rows else None,
+                    )
+                )
+    return found
+
+
+def _rows_refused_for(path: Path, reason: str) -> tuple[int, ...]:
+    rows = duckdb.execute(
+        "select source_row from read_parquet(?) where reason = ? order by source_row",
+        [str(path), reason],
+    ).fetchall()
+    return tuple(row for (row,) in rows)
