@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from etl.home import Home, file_hash
+from etl.landing import current
 from tests.conftest import ANNA, PATO_HEADER, write_delivery
 from tests.test_bad_deliveries import hand_over, kobling
 
@@ -55,6 +57,32 @@ def test_a_period_that_a_stock_no_longer_holds_is_told(tmp_path):
 def test_a_delivery_that_arrives_late_is_not_compared_with_a_newer_one(tmp_path):
     hand(tmp_path, "2024-01-01", p1994=days(200))
     assert hand(tmp_path, "2023-01-01", "correction", p1994=days(150))[0] == []
+
+
+def test_what_any_earlier_refresh_was_made_from_is_still_there(tmp_path):
+    """A stock, a year more, a correction that comes late, and a stock that drops a year."""
+    home = Home(tmp_path / "home")
+    steps = [
+        ("2023-01-01", "stock", {"p1994": days(200), "p1995": days(150, 1995)}),
+        ("2024-01-01", "period", {"p1996": days(90, 1996)}),
+        ("2023-06-01", "correction", {"p1994": days(210)}),
+        ("2025-01-01", "stock", {"p1994": days(205), "p1996": days(95, 1996)}),
+    ]
+
+    def counting(after=None):
+        return {
+            (*entry.slot, entry.folder): file_hash(entry.path(home))
+            for entry in current(home, after)
+        }
+
+    seen = []
+    for day, coverage, files in steps:
+        hand(tmp_path, day, coverage, **files)
+        seen.append(counting())
+    assert [len(now) for now in seen] == [2, 3, 3, 2]
+    assert len({str(now) for now in seen}) == 4
+    assert [counting(after) for after in range(1, 5)] == seen
+    assert counting(0) == {}
 
 
 def test_a_correction_of_what_was_never_delivered_is_told(tmp_path):

@@ -63,13 +63,17 @@ class Current:
         return home.restricted / slot_path(store, self.file, self.register)
 
 
-def current(home: Home) -> list[Current]:
+def current(home: Home, after: int | None = None) -> list[Current]:
     """One entry per (register, table, period): the newest accepted delivery's file.
 
     A stock delivery replaces the tables that it holds; any other replaces the periods it names.
+    With `after` it is what counted once that many deliveries had been accepted: landed files are
+    never changed nor taken away, so what any past refresh was made from is still there.
     """
     winners: dict[tuple[str, str, str], Current] = {}
     for entry in accepted(home):
+        if after is not None and entry["sequence"] > after:
+            continue
         tables = {file["table"] for file in entry["files"]}
         if entry["coverage"] == "stock":
             winners = {
