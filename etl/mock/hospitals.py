@@ -27,7 +27,7 @@ OUTPATIENTS_SINCE = np.datetime64("1995-01-01")
 ADMISSIONS = Rate({0: 0.4, 1: 0.08, 15: 0.12, 40: 0.15, 65: 0.33, 80: 0.55})
 OUTPATIENT_CONTACTS = Rate({0: 0.2, 15: 0.18, 40: 0.26, 65: 0.42})
 # A mock of a town writes this share of its contacts, so that it stays a matter of seconds.
-TOWN_PERSONS, TOWN_SHARE = 250_000, 0.4
+TOWN_PERSONS, TOWN_SHARE = 250_000, 0.6
 MORE_DIAGNOSES = {1: 0.6, 0: 0.5}  # of an inpatient, of an outpatient
 OPERATED = {1: 0.3, 0: 0.1}
 STAY = 0.2  # chance of going home each night

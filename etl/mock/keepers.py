@@ -392,7 +392,7 @@ def deliver_all(
     registries.register_cancers(lives)
     registries.register_metastases(lives)
     keepers = {name: Keeper(inbox, name, planter) for name in registers.catalogue()}
-    running, pace = Running(), Pace(persons, progress)
+    running, pace = Running(), Pace(persons - len(lives), progress)
     for block, population in enumerate(blocks):
         _deliver_block(keepers, population, lives if block == 0 else [], seed, block, running,
                        share_of_contacts)  # fmt: skip

@@ -29,7 +29,6 @@ from etl.mock.life import LABORATORIES
 from etl.mock.numbers import Issuer, fail_modulus_11
 from etl.mock.patients import MUNICIPALITIES
 
-FIRST_REGISTERED = np.datetime64("1968-04-02")
 FIRST_ADDRESS = np.datetime64("1971-01-01")
 LAST_DAY = np.datetime64("2023-02-28")
 FIRST_EXAMINATION = np.datetime64("1970-01-01")
@@ -142,9 +141,12 @@ def population(persons: int, issuer: Issuer, seed: int, block: int = 0) -> Popul
 
     adult = born + days(rng.uniform(20, 45, persons))
     started = np.maximum(born, FIRST_ADDRESS)
-    immigrated = (rng.random(persons) < IMMIGRATED) & (adult > FIRST_ADDRESS) & (adult < LAST_DAY)
+    immigrated = (
+        (rng.random(persons) < IMMIGRATED)
+        & (adult > FIRST_ADDRESS)
+        & (adult < np.minimum(died, LAST_DAY))
+    )
     started[immigrated] = adult[immigrated]
-    died = np.maximum(died, started + np.timedelta64(30, "D"))
     is_dead = died <= LAST_DAY
     horizon = np.where(is_dead, died, LAST_DAY)
 
@@ -189,7 +191,7 @@ def population(persons: int, issuer: Issuer, seed: int, block: int = 0) -> Popul
 def _births_and_deaths(
     persons: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Born 1900–2022 and alive when the civil register began; ages at death as Gompertz."""
+    """Born 1900–2022 and alive when addresses begin; ages at death as Gompertz. And who is male."""
     first, last = np.datetime64("1900-01-01"), np.datetime64("2022-12-31")
     found, born = 0, []
     died, is_male = [], []
@@ -200,7 +202,7 @@ def _births_and_deaths(
         mode = COMMONEST_AGE_AT_DEATH + GAINED_A_YEAR * (years_of(day) - 1900)
         age = mode + WOMEN_LONGER * ~male - rng.gumbel(0, SPREAD, n)
         end = day + days(np.clip(age, 0.1, 107))
-        alive = end > FIRST_REGISTERED
+        alive = end > FIRST_ADDRESS
         for drawn, kept in ((day, born), (end, died), (male, is_male)):
             kept.append(drawn[alive])
         found += int(alive.sum())
