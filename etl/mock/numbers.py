@@ -1,4 +1,8 @@
-"""Personal numbers that nobody can have: day + 60, valid to modulus 11, none given out twice."""
+"""Personal numbers that nobody can have: day + 60, none given out twice.
+
+They are valid to modulus 11 until a day and sex has no such number left; then, as the civil
+register has done since 2007, numbers without a valid check digit are given out too.
+"""
 
 from functools import cache
 
@@ -15,11 +19,11 @@ SEVENTH_DIGITS = {1900: (0, 1, 2, 3), 1937: (0, 1, 2, 3, 4, 9), 2000: (4, 5, 6, 
 
 @cache
 def _serials() -> np.ndarray:
-    """Every four-digit serial that makes the weighted sum divisible by 11, −1 after the last.
+    """Every four-digit serial that makes the weighted sum divisible by 11, then as many without.
 
-    Shape (remainder, era, sex, nth): the remainder is the weighted sum of the six digits of the
-    date, modulo 11. The order is shuffled once, the same way always, so that neighbours in birth do
-    not get neighbouring numbers.
+    −1 stands after the last. Shape (remainder, era, sex, nth): the remainder is the weighted sum of
+    the six digits of the date, modulo 11. The order is shuffled once, the same way always, so that
+    neighbours in birth do not get neighbouring numbers.
     """
     found: dict[tuple[int, int, int], list[int]] = {}
     for remainder in range(11):
@@ -34,10 +38,10 @@ def _serials() -> np.ndarray:
                 if check < 10:
                     serials = found.setdefault((remainder, era, check % 2), [])
                     serials.append(first_three * 10 + check)
-    table = np.full((11, len(SEVENTH_DIGITS), 2, max(map(len, found.values()))), -1)
+    table = np.full((11, len(SEVENTH_DIGITS), 2, 2 * max(map(len, found.values()))), -1)
     for (remainder, era, sex), serials in found.items():
-        shuffled = np.random.default_rng(remainder).permutation(serials)
-        table[remainder, era, sex, : len(serials)] = shuffled
+        valid = np.random.default_rng(remainder).permutation(serials)
+        table[remainder, era, sex, : 2 * len(serials)] = np.r_[valid, _another_last_digit(valid, 4)]
     return table
 
 
@@ -82,26 +86,29 @@ class Issuer:
         if (is_beyond | (serial < 0)).any():
             raise DeliveryError(
                 f"{int(self._given.sum()):,} personal numbers: none is left for a day of birth. "
-                f"Expected at most {fewest_of_a_day()} of a day and sex. Name fewer persons."
+                f"Expected at most {2 * fewest_of_a_day()} of a day and sex. Name fewer persons."
             )
         return date_part * 10_000 + serial
 
 
 def fewest_of_a_day(year: int = 1900) -> int:
-    """How many of one sex can be born on the day of the year that has the fewest numbers."""
+    """How many valid numbers the day of a year has for one sex, where it has the fewest."""
     era = int(np.searchsorted([*SEVENTH_DIGITS], year, side="right")) - 1
-    return int((_serials()[:, era] >= 0).sum(axis=-1).min())
+    return int((_serials()[:, era] >= 0).sum(axis=-1).min()) // 2
 
 
 def fail_modulus_11(numbers: np.ndarray) -> np.ndarray:
     """The same numbers with another last digit of the same parity: issued, but without a check.
 
-    Two valid numbers never share their first nine digits, so none of these meets another. Takes and
-    gives text of ten characters, or whole numbers.
+    Two valid numbers never share their first nine digits, so none of these meets another, nor one
+    that was given out without a check. Takes and gives text of ten characters, or whole numbers.
     """
-    whole = numbers.astype(np.int64)
-    last = whole % 10
-    return (whole - last + (last + 2) % 10).astype(numbers.dtype)
+    return _another_last_digit(numbers.astype(np.int64), 2).astype(numbers.dtype)
+
+
+def _another_last_digit(numbers: np.ndarray, more: int) -> np.ndarray:
+    last = numbers % 10
+    return numbers - last + (last + more) % 10
 
 
 def _rank_within(groups: np.ndarray) -> np.ndarray:
