@@ -9,7 +9,10 @@ import datetime as dt
 import hashlib
 import io
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -38,8 +41,33 @@ LPR_DAY = DCR_DAY = DAR_DAY = "2023-04-01"
 DEFECT_YEAR = "2012"
 EXTRA_COLUMN = "bemaerkning"
 PROGRESS_SECONDS = 5
+# Pieces of files that may wait to be written: about one block of persons.
+PIECES_WAITING = 200
 # Bytes that mean the same letter in windows-1252 and in latin-1.
 ALIKE_IN_BOTH = bytes([*range(0x80), *range(0xA0, 0x100)])
+
+
+class Writer:
+    """Writes pieces of files in the background, in order, while the next rows are made."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future] = deque()
+
+    def add(self, write: Callable[[], None]) -> None:
+        """Have a piece written. Waits where too many do already; raises what an earlier one did."""
+        while len(self._waiting) >= PIECES_WAITING:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(write))
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, error: type | None, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=error is not None)
+        if error is None:
+            for written in self._waiting:
+                written.result()
 
 
 class File:
@@ -87,8 +115,8 @@ class File:
 class Keeper:
     """One register's keeper, who writes deliveries below an inbox, block after block."""
 
-    def __init__(self, inbox: Path, register: str, planter: Planter) -> None:
-        self.inbox, self.planter = inbox, planter
+    def __init__(self, inbox: Path, register: str, planter: Planter, writer: Writer) -> None:
+        self.inbox, self.planter, self.writer = inbox, planter, writer
         self.register = registers.register(register)
         self.is_first_block = True
         self._manifests: dict[str, dict] = {}
@@ -129,21 +157,18 @@ class Keeper:
             path = folder / f"{name}{period or ''}.{'parquet' if is_parquet else 'csv'}"
             place = f"{day}/{path.name}"
             file = self._files.setdefault((day, name, period), File(path, table, period))
-            has_defects = self.is_first_block and (name, period) in defects_in
-            if self.is_first_block and name == "pato":
-                self.planter.note_nobody(self.register.name, place, frame)
-            if has_defects and table.contact:
-                frame = self.planter.plant_keys(
-                    self.register.name, place, frame, table.contact.name
-                )
-            if is_parquet:
-                file.append_rows(frame.select(column.name for column in table.columns))
+            has_extra_column = extra_column_in == name
+            if self.is_first_block:
+                has_defects = (name, period) in defects_in
+                if name == "pato":
+                    self.planter.note_nobody(self.register.name, place, frame)
+                if has_defects and table.contact:
+                    frame = self.planter.plant_keys(
+                        self.register.name, place, frame, table.contact.name
+                    )
+                self._append(file, place, frame, has_defects, has_extra_column)
             else:
-                self._append_csv(
-                    file, place, frame,
-                    has_defects=has_defects,
-                    has_extra_column=extra_column_in == name,
-                )  # fmt: skip
+                self.writer.add(partial(self._append, file, place, frame, False, has_extra_column))
 
     def close(self) -> int:
         """Finish every file and write the manifests. Returns the number of deliveries."""
@@ -157,15 +182,12 @@ class Keeper:
             )
         return len(self._manifests)
 
-    def _append_csv(
-        self,
-        file: File,
-        place: str,
-        frame: pl.DataFrame,
-        *,
-        has_defects: bool,
-        has_extra_column: bool,
+    def _append(
+        self, file: File, place: str, frame: pl.DataFrame, has_defects: bool, has_extra_column: bool
     ) -> None:
+        if file.path.suffix == ".parquet":
+            file.append_rows(frame.select(column.name for column in file.table.columns))
+            return
         # A file holds the columns that its year had.
         columns = [column for column in file.table.columns if column.is_promised_for(file.period)]
         delimiter, register = self.register.delimiter, self.register.name
@@ -391,14 +413,15 @@ def deliver_all(
     planter = Planter(seed, nobody)
     registries.register_cancers(lives)
     registries.register_metastases(lives)
-    keepers = {name: Keeper(inbox, name, planter) for name in registers.catalogue()}
     running, pace = Running(), Pace(persons - len(lives), progress)
-    for block, population in enumerate(blocks):
-        _deliver_block(keepers, population, lives if block == 0 else [], seed, block, running,
-                       share_of_contacts)  # fmt: skip
-        for keeper in keepers.values():
-            keeper.is_first_block = False
-        pace.tell(len(population), sum(keeper.rows for keeper in keepers.values()))
+    with Writer() as writer:
+        keepers = {name: Keeper(inbox, name, planter, writer) for name in registers.catalogue()}
+        for block, population in enumerate(blocks):
+            _deliver_block(keepers, population, lives if block == 0 else [], seed, block, running,
+                           share_of_contacts)  # fmt: skip
+            for keeper in keepers.values():
+                keeper.is_first_block = False
+            pace.tell(len(population), sum(keeper.rows for keeper in keepers.values()))
     for name, keeper in keepers.items():
         progress(f"{name}: {keeper.rows:,} rows")
     return (
