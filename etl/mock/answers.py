@@ -43,11 +43,32 @@ Everybody is made up: days 61 to 91 of a month do not exist.
 """
 
 
-def write(
-    folder: Path, population: Population, lives: list[Life], defects: Iterable[Defect]
-) -> None:
-    """Write the sheet into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+class Numbers:
+    """numbers.txt, which grows with each block of the population."""
+
+    def __init__(self, folder: Path, lives: list[Life]) -> None:
+        self._file = (folder / "numbers.txt").open("w", encoding="utf-8", newline="\n")
+        numbers = set()
+        for life in lives:
+            numbers |= {life.number, *(number for number, _ in life.former_numbers)}
+            numbers |= {r.number_as_given for r in life.requisitions if r.number_as_given}
+        # What is no number by its look cannot be searched for.
+        searchable = sorted(number for number in numbers if len(number) == 10 and number.strip("0"))
+        self._file.writelines(f"{number}\n" for number in searchable)
+
+    def add(self, population: Population) -> None:
+        """Every number of a block, changed and deleted ones too."""
+        self._file.write("\n".join([*population.text, ""]))
+
+    def __enter__(self) -> "Numbers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def write(folder: Path, lives: list[Life], defects: Iterable[Defect]) -> None:
+    """Write the rest of the sheet into a folder."""
     (folder / "README.txt").write_text(README, encoding="utf-8")
     _table(folder / "persons.csv", (_person(life) for life in lives))
     _table(folder / "flow.csv", _flow(lives))
@@ -60,14 +81,6 @@ def write(
             for check, found in sorted(life.cross_checks.items())
         ),
     )
-    numbers = {str(n) for column in (population.number, population.former, population.deleted)
-               for n in column}  # fmt: skip
-    for life in lives:
-        numbers |= {life.number, *(number for number, _ in life.former_numbers)}
-        numbers |= {r.number_as_given for r in life.requisitions if r.number_as_given}
-    # What is no number by its look cannot be searched for.
-    searchable = sorted(number for number in numbers if len(number) == 10 and number.strip("0"))
-    (folder / "numbers.txt").write_text("\n".join(searchable) + "\n", encoding="utf-8")
 
 
 def _table(path: Path, rows: Iterable[dict]) -> None:

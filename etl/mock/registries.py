@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 
 from etl.mock.defects import BACKGROUND, FEW
+from etl.mock.draws import NEVER, Rate, Running, dates, generator, text_of
 from etl.mock.hospitals import ICD_10_SINCE
 from etl.mock.life import DAY, Life
-from etl.mock.population import NEVER, YEAR_DAYS, Population
+from etl.mock.population import Population, shares_by_sex
 
 FIRST_DEATH = dt.date(1970, 1, 1)
 SECOND_TABLE, THIRD_TABLE, OVERLAP_TO = (
@@ -16,60 +17,64 @@ SECOND_TABLE, THIRD_TABLE, OVERLAP_TO = (
     dt.date(2022, 1, 1),
     dt.date(2023, 1, 1),
 )
-CANCERS_A_YEAR, FROM_AGE = 0.008, 40
+# Cancers a person-year by age.
+CANCERS_A_YEAR = Rate({15: 0.0005, 40: 0.003, 50: 0.006, 60: 0.013, 70: 0.02})
+LAST_CANCER = np.datetime64("2022-12-31")
 FOUND_ONLY, NO_DATE, ANOTHER_DAY = 0.01, 0.001, 0.003
 # Seen in a public generator that mimics the register.
 MANNERS = ("1", "01", "1", "01", "1", "2", "02", "3", "9", "99", "-", "0", "10", "")
 CAUSES = ("I219", "C349", "J189", "C509", "I639", "F039")
 ICD_8_CAUSES = ("41009", "16219", "48699", "17499", "43399", "29009")
-# (ICD-10, ICD-O-3 morphology, ICD-O-3 topography)
+# (share, sex where only one has it, ICD-10, ICD-O-3 morphology, ICD-O-3 topography)
 CANCERS = (
-    ("C509", "85003", "C509"),
-    ("C189", "81403", "C189"),
-    ("C349", "80703", "C349"),
-    ("C619", "81403", "C619"),
-    ("C435", "87203", "C445"),
-    ("C549", "88903", "C549"),
-    ("C493", "88503", "C493"),
+    (0.26, "K", "C509", "85003", "C509"),
+    (0.20, "", "C189", "81403", "C189"),
+    (0.20, "", "C349", "80703", "C349"),
+    (0.24, "M", "C619", "81403", "C619"),
+    (0.10, "", "C435", "87203", "C445"),
+    (0.01, "K", "C549", "88903", "C549"),
+    (0.01, "", "C493", "88503", "C493"),
 )
+BY_SEX = shares_by_sex(CANCERS)
 SKIN_CASE = ("C445", "88903", "C445")
 BENEATH_THE_SKIN = ("C499", "88903", "C499")
 NEVER_CODED = "M9999X"
 
 
-def cancer_rows(p: Population, lives: list[Life], seed: int) -> pl.DataFrame:
-    """t_tumor: cancers of the population, and of the hand-written lives."""
-    rng = np.random.default_rng([seed, 9])
-    first = np.maximum(p.started, p.born + np.timedelta64(int(FROM_AGE * YEAR_DAYS), "D"))
-    last = np.minimum(p.ended, np.datetime64("2022-12-31"))
-    span = np.where(p.status == "20", 0, (last - first).astype(int)).clip(0)
-    who = np.repeat(np.arange(len(span)), rng.poisson(CANCERS_A_YEAR * span / YEAR_DAYS))
-    day = first[who] + (rng.random(len(who)) * span[who]).astype(int).astype("timedelta64[D]")
-    kind = np.array(CANCERS)[rng.integers(0, len(CANCERS), len(who))]
-    number = np.where(day < p.changed_on[who], p.former[who], p.number[who])
-    number = np.where(number == "", p.number[who], number)
-    background = [
-        (str(n), d, *map(str, codes), True)
-        for n, d, codes in zip(number, day.astype(object), kind, strict=True)
-    ]
+def cancer_rows(
+    p: Population, lives: list[Life], seed: int, running: Running, block: int = 0
+) -> pl.DataFrame:
+    """t_tumor: cancers of one block of the population, and of the hand-written lives, by day."""
+    rng = generator(seed, block, 9)
+    who, day = CANCERS_A_YEAR.events(p.born, p.started, p.lived_until(LAST_CANCER), rng)
+    kept = p.is_here(who, day)
+    who, day = who[kept], day[kept]
+    kind = BY_SEX.draw(len(who), rng, p.is_male[who].astype(np.uint8))
+    icd10, morphology, topography = zip(*(codes for _, _, *codes in CANCERS), strict=True)
     own = [
         (life.number_on(day), day, *codes, False)
         for life in lives
         for day, codes in life.registered_cancers
     ]
-    rows = sorted(background + own, key=lambda row: row[1])
-    return pl.DataFrame(
+    background = pl.DataFrame(
         {
-            "k_cprnr": [row[0] for row in rows],
-            "k_tumornr": [f"T{nth:07d}" for nth in range(1, len(rows) + 1)],
-            "d_diagnosedato": pl.Series([row[1] for row in rows], dtype=pl.Date),
-            "c_icd10": [row[2] for row in rows],
-            "c_morfo3": [row[3] for row in rows],
-            "c_topo3": [row[4] for row in rows],
-            "c_makrogrundlag": ["AZCK0"] * len(rows),
-            "c_mikrogrundlag": ["AZCL0"] * len(rows),
-            BACKGROUND: pl.Series([row[5] for row in rows], dtype=pl.Boolean),
+            "k_cprnr": p.numbers_on(who, day),
+            "d_diagnosedato": dates(day),
+            "c_icd10": text_of(icd10, kind),
+            "c_morfo3": text_of(morphology, kind),
+            "c_topo3": text_of(topography, kind),
+            BACKGROUND: pl.repeat(True, len(who), eager=True),
         }
+    )
+    rows = pl.concat([background, pl.DataFrame(own, schema=background.schema, orient="row")])
+    first = running.tumours + 1
+    running.tumours += len(rows)
+    return rows.sort("d_diagnosedato", maintain_order=True).with_columns(
+        k_tumornr=pl.format(
+            "T{}", pl.int_range(first, first + pl.len()).cast(pl.String).str.zfill(7)
+        ),
+        c_makrogrundlag=pl.lit("AZCK0"),
+        c_mikrogrundlag=pl.lit("AZCL0"),
     )
 
 
@@ -132,40 +137,35 @@ def register_metastases(lives: list[Life]) -> None:
                 break
 
 
-def death_rows(p: Population, lives: list[Life], seed: int) -> dict[str, pl.DataFrame]:
-    """The three tables of the cause-of-death register."""
-    rng = np.random.default_rng([seed, 10])
+def death_rows(
+    p: Population, lives: list[Life], seed: int, block: int = 0
+) -> dict[str, pl.DataFrame]:
+    """The three tables of the cause-of-death register, in order of day and number."""
+    rng = generator(seed, block, 10)
     here = (p.died != NEVER) & ((p.departed == NEVER) | (p.returned != NEVER))
     who = np.flatnonzero(here & (p.died >= np.datetime64(FIRST_DEATH)))
     day = p.died[who] + (rng.random(len(who)) < ANOTHER_DAY).astype("timedelta64[D]")
     drawn = rng.random(len(who))
-    number = np.where(p.died[who] < p.changed_on[who], p.former[who], p.number[who])
-    number = np.where(number == "", p.number[who], number)
-    rows = [
-        (
-            str(n),
-            d,
-            None if u < FOUND_ONLY and d >= SECOND_TABLE else d,
-            None if u < NO_DATE else d,
-            True,
-        )
-        for n, d, u in zip(number, day.astype(object), drawn, strict=True)
-    ]
+    is_found_only = (drawn < FOUND_ONLY) & (day >= np.datetime64(SECOND_TABLE))
+    background = pl.DataFrame(
+        {
+            "number": p.numbers_on(who, p.died[who]),
+            "about": dates(day),
+            "died": dates(np.where(is_found_only, NEVER, day)),
+            "found": dates(np.where(drawn < NO_DATE, NEVER, day)),
+            BACKGROUND: pl.repeat(True, len(who), eager=True),
+        }
+    )
+    own = []
     for life in lives:
         died, found = life.certificate or (life.died, life.died)
         about = died or found
         if about and life.has_certificate and life.is_in_cpr and about >= FIRST_DEATH:
-            rows.append((life.number_on(about), about, died, found, False))
-    rows.sort(key=lambda row: (row[1], row[0]))
-    frame = pl.DataFrame(
-        rows,
-        schema={
-            "number": pl.String, "about": pl.Date, "died": pl.Date, "found": pl.Date,
-            BACKGROUND: pl.Boolean,
-        },
-        orient="row",
-    ).with_columns(
-        manner=pl.Series(rng.choice(MANNERS, len(rows))).replace("", None),
+            own.append((life.number_on(about), about, died, found, False))
+    rows = pl.concat([background, pl.DataFrame(own, schema=background.schema, orient="row")])
+    frame = rows.sort("about", "number").with_columns(
+        manner=text_of([manner or None for manner in MANNERS],
+                       rng.integers(0, len(MANNERS), len(rows))),
         which=pl.Series(rng.integers(0, len(CAUSES), len(rows))),
     )  # fmt: skip
     icd10 = pl.col("which").replace_strict(dict(enumerate(CAUSES)), return_dtype=pl.String)
