@@ -222,7 +222,8 @@ def _check_landing(con, parsed) -> list[dict]:
             continue
         files = ", ".join(f"'{path}'" for path in paths)
         con.execute(
-            f'create or replace view "{table.name}" as select * from read_parquet([{files}])'
+            f'create or replace view "{table.name}" as select * from read_parquet([{files}], '
+            "hive_partitioning = true, hive_types_autocast = false)"
         )
         suite = f"landing.{table.register}.{table.name}"
         checks = quality.structural_checks(table) + quality.written_checks(EXPECTATIONS, suite)

@@ -120,7 +120,7 @@ class Keeper:
         # A file holds the columns that its year had.
         columns = [column for column in table.columns if column.is_promised_for(period)]
         text = frame.select(
-            *(_as_text(column, self.register.delimiter) for column in columns), BACKGROUND
+            *(_as_text(column) for column in columns), BACKGROUND
         )
         if has_defects:
             text = self.planter.plant(self.register.name, table.name, place, text)
@@ -136,17 +136,15 @@ class Keeper:
         return path, len(text)
 
 
-def _as_text(column: registers.Column, delimiter: str) -> pl.Expr:
-    """A typed column as this keeper writes it: the contract's date form, a decimal comma."""
+def _as_text(column: registers.Column) -> pl.Expr:
+    """A typed column as the contract says that this keeper writes it."""
     value = pl.col(column.name)
     if column.type == "date":
         form = {"DD/MM/YYYY": "%d/%m/%Y", "DDMONYYYY": "%d%b%Y"}.get(column.date_format, "%Y-%m-%d")
         return value.cast(pl.Date).dt.strftime(form).str.to_uppercase().fill_null("")
     if column.type == "decimal":
         text = value.cast(pl.Float64).cast(pl.String)
-        return (text.str.replace(".", ",", literal=True) if delimiter == ";" else text).fill_null(
-            ""
-        )
+        return text.str.replace(".", column.decimal_separator, literal=True).fill_null("")
     if column.type == "integer":
         return value.cast(pl.Int64).cast(pl.String).fill_null("")
     return value.cast(pl.String).fill_null("")
