@@ -779,6 +779,9 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         folder / "cumulative_incidence.png",
     )
     quality.data_docs(quality.stored_results(con, refresh), folder / "data_docs")
+    (folder / report.DICTIONARY).write_text(
+        report.data_dictionary(registers.catalogue().values()), encoding="utf-8"
+    )
     facts = {
         "study": study,
         "population": settings.population,

@@ -35,6 +35,7 @@ CANCERS = (
 SKIN_CASE = ("C445", "88903", "C445")
 BENEATH_THE_SKIN = ("C499", "88903", "C499")
 NEVER_CODED = "M9999X"
+CODED_SINCE = dt.date(1978, 1, 1)  # in ICD-O; the registry's older codes are in no column of ours
 
 
 def cancer_rows(p: Population, lives: list[Life], seed: int) -> pl.DataFrame:
@@ -49,7 +50,7 @@ def cancer_rows(p: Population, lives: list[Life], seed: int) -> pl.DataFrame:
     number = np.where(day < p.changed_on[who], p.former[who], p.number[who])
     number = np.where(number == "", p.number[who], number)
     background = [
-        (str(n), d, *map(str, codes), True)
+        (str(n), d, *(str(code) if d >= CODED_SINCE else None for code in codes), True)
         for n, d, codes in zip(number, day.astype(object), kind, strict=True)
     ]
     own = [

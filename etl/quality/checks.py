@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.errors import QualityError
-from etl.registers import Column, Shape, Table
+from etl.registers import Column, Table
 
 # fatal: a release made over this would be wrong. convention: the keeper and we agreed otherwise.
 # characterisation: tells what the data are like.
@@ -214,19 +214,7 @@ def _fits(name: str, pattern: str) -> str:
 
 
 def _eras(column: Column) -> str:
-    return _listed(tuple(f"{shape.name} {era(shape)}".strip() for shape in column.shapes))
-
-
-def era(shape: Shape) -> str:
-    match shape.first_year, shape.last_year:
-        case None, None:
-            return ""
-        case first, None:
-            return f"from {first}"
-        case None, last:
-            return f"to {last}"
-        case first, last:
-            return f"{first} to {last}"
+    return _listed(tuple(f"{shape.name} {shape.era}".strip() for shape in column.shapes))
 
 
 def _structural(

@@ -43,9 +43,19 @@ class Shape:
     passes: tuple[str, ...]
     fails: tuple[str, ...]
 
-    def holds_in(self, first: int, last: int) -> bool:
-        """Whether it was the book in any of the years."""
-        return (self.first_year or first) <= last and first <= (self.last_year or last)
+    @property
+    def era(self) -> str:
+        """The years in words; empty where it is always the book."""
+        return in_words(self.first_year, self.last_year)
+
+
+def in_words(first_year: int | None, last_year: int | None) -> str:
+    """From one year to another, both included; None is open."""
+    if first_year and last_year:
+        return f"{first_year}–{last_year}"
+    if first_year:
+        return f"from {first_year}"
+    return f"to {last_year}" if last_year else ""
 
 
 @dataclass(frozen=True)
