@@ -553,7 +553,14 @@ def test_bytes_that_are_no_utf_8_are_refused_where_the_contract_says_utf_8(setti
 
 @pytest.mark.parametrize(
     ("text", "size_mm"),
-    [("12,5", 12.5), ("12", 12.0), ("-0,5", -0.5), ("12.5", None), ("1.234,5", None), ("12,", None)],
+    [
+        ("12,5", 12.5),
+        ("12", 12.0),
+        ("-0,5", -0.5),
+        ("12.5", None),
+        ("1.234,5", None),
+        ("12,", None),
+    ],
 )
 def test_a_decimal_is_read_with_the_mark_of_its_contract_and_no_other(
     settings, tmp_path, text, size_mm

@@ -226,7 +226,8 @@ def _typed(column: Column, value: str) -> str:
         case "decimal", _:
             mark = column.decimal_separator
             return where(
-                f"[+-]?[0-9]+([{mark}][0-9]+)?", f"try_cast(replace({value}, '{mark}', '.') as double)"
+                f"[+-]?[0-9]+([{mark}][0-9]+)?",
+                f"try_cast(replace({value}, '{mark}', '.') as double)",
             )
         case "time", _:
             seconds = f"try_cast({value} as bigint)"

@@ -119,9 +119,7 @@ class Keeper:
         place = f"{folder.name}/{path.name}"
         # A file holds the columns that its year had.
         columns = [column for column in table.columns if column.is_promised_for(period)]
-        text = frame.select(
-            *(_as_text(column) for column in columns), BACKGROUND
-        )
+        text = frame.select(*(_as_text(column) for column in columns), BACKGROUND)
         if has_defects:
             text = self.planter.plant(self.register.name, table.name, place, text)
         names = [column.name for column in columns]
