@@ -591,4 +591,5 @@ def test_numbers_of_a_parquet_file_need_no_mark(settings, tmp_path):
     )
     files = {"sarcoma.parquet": place.read_bytes()}
     home, landed = land(settings, write_delivery(tmp_path, "dsd", files, rows=1))
-    assert rows(home, "landing", "size_mm") == [(12.5,)] and landed[0].findings == {}
+    assert rows(home, "landing", "size_mm") == [(12.5,)]
+    assert landed[0].findings == {}

@@ -47,8 +47,8 @@ SAS_EPOCH = "date '1960-01-01'"
 class Given:
     """The rows of a file: the contract's columns as text, then the others, named `+<column>`.
 
-    `table` is the contract for this file: where the format has dates and numbers of its own, they are
-    ISO and have a point here.
+    `table` is the contract for this file: where the format has dates and numbers of its own, they
+    are ISO and have a point here.
     `again` gives the same rows to a second reader, without counting the unreadable lines anew.
     """
 
