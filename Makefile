@@ -16,7 +16,7 @@ demo: $(SETUP)    ## Mock registers to a released risk table, through the Airflo
 test: $(SETUP)    ## The whole suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(SETUP)    ## ruff, import-linter, data contracts, sqlfluff
+lint: $(SETUP)    ## ruff, import-linter, data contracts and their versions, sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports

@@ -30,7 +30,8 @@ HEADS = ("Column", "Danish", "Meaning", "Type", "Codes and rules", "Years", "Cla
 # Hides the rows that lack a word, then the tables and registers of which no row is left.
 SCRIPT = """
 const box = document.querySelector(".search"), field = box.querySelector("input");
-const told = box.querySelector("output"), rows = [...document.querySelectorAll(".columns tbody tr")];
+const told = box.querySelector("output");
+const rows = [...document.querySelectorAll(".columns tbody tr")];
 const texts = rows.map(row => (row.textContent + " " + row.id).toLowerCase());
 function search() {
   const words = field.value.toLowerCase().split(/\\s+/).filter(Boolean);
