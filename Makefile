@@ -5,7 +5,7 @@ SETUP := .venv/installed
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := False
 
-.PHONY: help demo test lint bench lock sources clean
+.PHONY: help demo test lint contracts released bench lock sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -16,14 +16,21 @@ demo: $(SETUP)    ## Mock registers to a released risk table, through the Airflo
 test: $(SETUP)    ## The whole suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(SETUP)    ## ruff, import-linter, data contracts, sqlfluff
+lint: $(SETUP)    ## ruff, import-linter, data contracts and their versions, sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@for contract in etl/registers/*.odcs.yaml; do \
 		$(BIN)/datacontract lint $$contract > .venv/contract.log 2>&1 \
 			|| { cat .venv/contract.log; exit 1; }; done; echo "Data contracts: all valid."
+	@$(BIN)/python -m etl.registers.changes
 	@$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+contracts: $(SETUP) ## What has changed in the contracts since they were released
+	@$(BIN)/python -m etl.registers.changes
+
+released: $(SETUP) ## Make the present contracts the released ones
+	@$(BIN)/python -m etl.registers.changes --release
 
 bench: $(SETUP)   ## Time and memory of the demo, kept in benchmarks/
 	@$(BIN)/python -m benchmarks.demo

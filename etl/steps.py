@@ -222,7 +222,8 @@ def _check_landing(con, parsed) -> list[dict]:
             continue
         files = ", ".join(f"'{path}'" for path in paths)
         con.execute(
-            f'create or replace view "{table.name}" as select * from read_parquet([{files}])'
+            f'create or replace view "{table.name}" as select * from read_parquet([{files}], '
+            "hive_partitioning = true, hive_types_autocast = false)"
         )
         suite = f"landing.{table.register}.{table.name}"
         checks = quality.structural_checks(table) + quality.written_checks(EXPECTATIONS, suite)
@@ -778,6 +779,9 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         folder / "cumulative_incidence.png",
     )
     quality.data_docs(quality.stored_results(con, refresh), folder / "data_docs")
+    (folder / report.DICTIONARY).write_text(
+        report.data_dictionary(registers.catalogue().values()), encoding="utf-8"
+    )
     facts = {
         "study": study,
         "population": settings.population,

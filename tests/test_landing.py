@@ -521,3 +521,75 @@ def test_a_real_number_written_with_a_hyphen_is_refused_too(settings, tmp_path):
     text = PATO_HEADER + pato("010250-1234")
     message = refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
     assert "may belong to real persons" in message
+
+
+REVIEW_HEADER = (
+    "record_id,cpr,k_inst,k_rekvnr,reviewed_on,who_diagnosis,size_mm,necrosis,mitotic_grade,"
+    "perineural_invasion,vascular_invasion,margins,subcutaneous_extension\n"
+)
+SARCOMA_HEADER = (
+    "cpr;diagnosis_date;location;size_mm;grade;depth;margin;radiotherapy;chemotherapy;"
+    "local_recurrence_date;metastasis_date\n"
+)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_utf_8_with_commas_lands_where_the_contract_says_so_with_a_byte_order_mark_or_without(
+    settings, tmp_path, mark
+):
+    text = mark + REVIEW_HEADER + f'1,{ANNA},"Sygehus, Ærø",R–1,2020-01-01,leiomyoma,12.5,,,,,,\n'
+    folder = write_delivery(tmp_path, "dlms_review", {"review.csv": text}, encoding="utf-8")
+    home, files = land(settings, folder)
+    assert files[0].findings == {}
+    found = rows(home, "landing", "record_id, k_inst, k_rekvnr, size_mm")
+    assert found == [("1", "Sygehus, Ærø", "R–1", 12.5)]
+
+
+def test_bytes_that_are_no_utf_8_are_refused_where_the_contract_says_utf_8(settings, tmp_path):
+    text = REVIEW_HEADER + f"1,{ANNA},Ærø,R1,,,,,,,,,\n"
+    message = refused(settings, write_delivery(tmp_path, "dlms_review", {"review.csv": text}))
+    assert "not utf-8" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "size_mm"),
+    [
+        ("12,5", 12.5),
+        ("12", 12.0),
+        ("-0,5", -0.5),
+        ("12.5", None),
+        ("1.234,5", None),
+        ("12,", None),
+    ],
+)
+def test_a_decimal_is_read_with_the_mark_of_its_contract_and_no_other(
+    settings, tmp_path, text, size_mm
+):
+    row = f"{ANNA};01/03/1994;arm;{text};;;;;;;\n"
+    folder = write_delivery(tmp_path, "dsd", {"sarcoma.csv": SARCOMA_HEADER + row})
+    home, files = land(settings, folder)
+    assert rows(home, "landing", "size_mm") == [(size_mm,)]
+    assert files[0].findings == ({"unreadable_size_mm": 1} if size_mm is None else {})
+
+
+def test_a_decimal_comma_is_unreadable_where_the_contract_says_point(settings, tmp_path):
+    text = REVIEW_HEADER + f'1,{ANNA},1,R1,,,"12,5",,,,,,\n'
+    folder = write_delivery(tmp_path, "dlms_review", {"review.csv": text}, encoding="utf-8")
+    home, files = land(settings, folder)
+    assert rows(home, "landing", "size_mm") == [(None,)]
+    assert files[0].findings == {"unreadable_size_mm": 1}
+
+
+def test_numbers_of_a_parquet_file_need_no_mark(settings, tmp_path):
+    place = tmp_path / "sarcoma.parquet"
+    duckdb.execute(
+        f"copy (select '{ANNA}' as cpr, date '1994-03-01' as diagnosis_date, null::varchar as "
+        "location, 12.5::double as size_mm, null::varchar as grade, null::varchar as depth, "
+        "null::varchar as margin, 1 as radiotherapy, 0 as chemotherapy, "
+        "null::date as local_recurrence_date, null::date as metastasis_date) "
+        f"to '{place}' (format parquet)"
+    )
+    files = {"sarcoma.parquet": place.read_bytes()}
+    home, landed = land(settings, write_delivery(tmp_path, "dsd", files, rows=1))
+    assert rows(home, "landing", "size_mm") == [(12.5,)]
+    assert landed[0].findings == {}

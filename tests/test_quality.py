@@ -89,7 +89,7 @@ CLEAN = {
     """,
     "t_sksopr": """
         v_recnum;c_opr;c_oprart;c_tilopr;d_odto;c_osgh;c_oafd
-        2;KQBE00;V;;1995-12-31;1301;04P
+        2;KQBE00;V;ZM88903;1995-12-31;1301;04P
         002;BWHA1;+;;;;
     """,
     "kontakter": """
@@ -109,17 +109,17 @@ CLEAN = {
     """,
     "t_tumor": """
         k_cprnr;k_tumornr;d_diagnosedato;c_icd10;c_morfo3;c_topo3;c_lateral;c_grad;c_tnm_t;c_tnm_n;c_tnm_m;c_makrogrundlag;c_mikrogrundlag;c_status;d_statdato
-        {ANNA};T1;1943-01-01;C445;88903;C445;;;;;;AZCK0;AZCL0;01;
-        {BENT};T2;2012-01-01;C50;;;;;;;;;;;
+        {ANNA};T1;1943-01-01;;;;;;;;;AZCK0;AZCL0;01;
+        {BENT};T2;2012-01-01;C445;88903;C445;;;;;;;;;
     """,
     "t_dodsaarsag_1": """
         k_cpr;d_dodsdto;c_dod1;c_dod2;c_dod3;c_dod4;c_dodsmaade
-        {ANNA};1970-01-01;41009;;;;1
+        {ANNA};1970-01-01;41009;4109;17309;41009;1
         {BENT};2001-12-31;C449;;;;-
     """,
     "t_dodsaarsag_2": """
         k_cpr;d_dodsdato;d_findedato;c_dodtilgrundl_acme;c_dod_1a;c_dod_1b;c_dod_1c;c_dod_1d;c_dodsmaade
-        {ANNA};2002-01-01;2002-01-01;C449;;;;;1
+        {ANNA};2002-01-01;2002-01-01;C449;C449;I219;J18;I10;1
         {BENT};;2005-01-01;;;;;;
     """,
     "dodsaarsager": """
@@ -140,12 +140,15 @@ def landed(table: registers.Table) -> duckdb.DuckDBPyConnection:
     """The clean table as `land` shows it to the checks: its columns by the contract."""
     con = duckdb.connect()
     columns = ", ".join(f'"{c.name}" {c.duckdb_type}' for c in table.columns)
-    con.execute(f"create table {table.name} (source_file varchar, source_row bigint, {columns})")
+    con.execute(
+        f"create table {table.name} (source_file varchar, source_row bigint, {columns}, "
+        "period varchar default 'all')"
+    )
     names, *rows = cells(CLEAN[table.name])
     assert names == [column.name for column in table.columns]
     for number, row in enumerate(rows, start=1):
         marks = ", ".join("?" * (len(row) + 2))
-        con.execute(f"insert into {table.name} values ({marks})", [FILE, number, *row])
+        con.execute(f"insert into {table.name} values ({marks}, 'all')", [FILE, number, *row])
     return con
 
 
@@ -678,6 +681,8 @@ def test_a_structural_check_finds_its_fault(table, check):
         con.execute(f"create table first as select * from {table.name} where source_row = 1")
         con.execute(f"update {table.name} set {key} where source_row = 2")
         expected = at(1, 2)
+    elif check.id.endswith("_is_of_its_era"):
+        expected = file_out_of_era(con, table, table.column(check.id[: -len("_is_of_its_era")]))
     else:
         column = table.column(check.kwargs["column"])
         con.execute(f"update {table.name} set {column.name} = {wrong[column.duckdb_type]}")
@@ -688,11 +693,76 @@ def test_a_structural_check_finds_its_fault(table, check):
     assert result.status == "fail"
 
 
+def file_out_of_era(con, table: registers.Table, column: registers.Column) -> list:
+    """Give every row a code of a book that was not in use in the year of the row."""
+    shape, year = next(
+        (shape, year)
+        for shape in column.shapes
+        for year in ((shape.first_year or 0) - 1, (shape.last_year or 9999) + 1)
+        if 1900 < year < 2100
+    )
+    when = f"{table.era_column} = date '{year}-07-01'" if table.era_column else f"period = '{year}'"
+    con.execute(f"update {table.name} set {column.name} = '{shape.passes[0]}', {when}")
+    rows = con.execute(f"select count(*) from {table.name}").fetchone()[0]
+    return at(*range(1, rows + 1))
+
+
+def of_era(table_name: str, check_id: str, **rows) -> Result:
+    """One check on the clean table, with some columns changed in row 1."""
+    (table,) = (
+        table
+        for register in registers.catalogue().values()
+        for table in register.tables
+        if table.name == table_name
+    )
+    con = landed(table)
+    for column, value in rows.items():
+        con.execute(f"update {table_name} set {column} = ? where source_row = 1", [value])
+    (result,) = run(con, f"landing.{table.register}.{table_name}", check_id)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("code", "day", "is_readable", "is_of_its_era"),
+    [
+        ("17309", "1993-12-31", True, True),
+        ("17309", "1994-01-01", True, False),  # ICD-8 that a keeper filed later: read, and told
+        ("DC449", "1993-12-31", True, False),
+        ("DC449", "1994-01-01", True, True),
+        ("C449", "1994-01-01", False, True),  # no code of any book is not of a wrong one
+        ("DC4", "1985-01-01", False, True),
+    ],
+)
+def test_a_code_is_read_by_its_shape_and_told_when_its_book_was_not_in_use(
+    code, day, is_readable, is_of_its_era
+):
+    form = of_era("t_adm", "c_adiag_has_its_form", c_adiag=code, d_inddto=day)
+    era = of_era("t_adm", "c_adiag_is_of_its_era", c_adiag=code, d_inddto=day)
+    assert (form.failing == (), era.failing == ()) == (is_readable, is_of_its_era)
+    assert is_readable or list(form.failing) == at(1)
+    assert is_of_its_era or list(era.failing) == at(1)
+    assert (form.check.severity, era.check.severity) == ("convention", "characterisation")
+
+
+def test_a_diagnosis_without_a_day_is_of_the_year_of_its_file():
+    check = "c_diag_is_of_its_era"
+    assert of_era("t_diag", check, period="1994", c_diag="17309").failing == tuple(at(1))
+    assert of_era("t_diag", check, period="1993", c_diag="17309").failing == ()
+    assert of_era("t_diag", check, period="all", c_diag="17309").failing == ()
+
+
+def test_a_row_of_no_known_year_is_of_any_year_of_its_table():
+    found = of_era("t_dodsaarsag_2", "c_dod_1a_is_of_its_era", c_dod_1a="41009", d_dodsdato=None)
+    assert found.failing == tuple(at(1))  # ICD-8 was in use in no year of this table
+    kept = of_era("t_dodsaarsag_1", "c_dod1_is_of_its_era", c_dod1="C449", d_dodsdto=None)
+    assert kept.failing == ()
+
+
 def test_no_structural_check_asks_for_what_landing_has_quarantined_already():
     for parameter in structural():
         table, check = parameter.values
         assert check.expectation != "expect_column_values_to_not_be_null"
-        if check.id != "key_is_unique":
+        if "column" in check.kwargs and check.id != "key_is_unique":
             assert not table.column(check.kwargs["column"]).is_personal_number
 
 

@@ -278,7 +278,7 @@ class Reader(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag == "section":
             self._section = dict(attrs)["aria-labelledby"]
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self._open.append(tag)
 
     def handle_endtag(self, tag):

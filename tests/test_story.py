@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import textwrap
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -85,6 +86,26 @@ def test_the_flow_is_the_answer_sheets_and_its_sums_close(ran):
 
 
 # -------------------------------------------------------------------- the promises
+
+
+def test_the_mock_registers_keep_the_rules_of_the_contracts_but_for_what_was_planted(ran):
+    """Each failing row of a form, a list or an era of codes was written to the answer sheet."""
+    home = Home(ran)
+    planted = Counter(
+        (row["register"], row["path"].split("/")[0])
+        for row in story.answer_sheet(ran / "restricted" / "answers", "defects")
+    )
+    n_checks = 0
+    for path in home.accepted.glob("*/*.json"):
+        record = json.loads(path.read_text())
+        found = 0
+        for check in record["checks"]:
+            if re.search(r"_has_its_form|_is_of_its_era|_is_an_allowed_value", check["id"]):
+                n_checks += check["status"] != "not_applicable"
+                assert check["status"] != "not_run"
+                found += check["n_failing"]
+        assert found <= planted[record["register"], record["folder"]], path.name
+    assert n_checks > 50
 
 
 def test_every_row_is_somewhere(ran):

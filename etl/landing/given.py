@@ -47,7 +47,8 @@ SAS_EPOCH = "date '1960-01-01'"
 class Given:
     """The rows of a file: the contract's columns as text, then the others, named `+<column>`.
 
-    `table` is the contract for this file: where the format has dates of its own they are ISO here.
+    `table` is the contract for this file: where the format has dates and numbers of its own, they
+    are ISO and have a point here.
     `again` gives the same rows to a second reader, without counting the unreadable lines anew.
     """
 
@@ -246,7 +247,10 @@ def _typed(
     reading = f"select {selected} from read_parquet({quoted(own)})"
     broken = f"the {kind} file breaks off. Expected a whole one. Ask the keeper to send it again."
     as_read = replace(
-        table, columns=tuple(replace(column, date_format="ISO") for column in table.columns)
+        table,
+        columns=tuple(
+            replace(column, date_format="ISO", decimal_separator=".") for column in table.columns
+        ),
     )
     return Given(as_read, reading, reading, tuple(extra), named, broken)
 

@@ -12,9 +12,8 @@ import duckdb
 from etl.errors import DeliveryError
 from etl.landing.given import Given, identifier, malformed_lines, quoted
 from etl.personal_number import MADE_UP_REASON
-from etl.registers import Column, Table
+from etl.registers import MISSING, Column, Table
 
-MISSING = ("", "#N/A", "NULL", "Ukendt", "Uoplyst")
 SECONDS_A_DAY = 86_400
 
 
@@ -225,8 +224,10 @@ def _typed(column: Column, value: str) -> str:
         case "integer", _:
             return where("[+-]?[0-9]+", f"try_cast({value} as bigint)")
         case "decimal", _:
+            mark = column.decimal_separator
             return where(
-                "[+-]?[0-9]+([.,][0-9]+)?", f"try_cast(replace({value}, ',', '.') as double)"
+                f"[+-]?[0-9]+([{mark}][0-9]+)?",
+                f"try_cast(replace({value}, '{mark}', '.') as double)",
             )
         case "time", _:
             seconds = f"try_cast({value} as bigint)"

@@ -192,7 +192,7 @@ class Keeper:
         columns = [column for column in file.table.columns if column.is_promised_for(file.period)]
         delimiter, register = self.register.delimiter, self.register.name
         if has_defects:
-            text = frame.select(*(_as_text(column, delimiter) for column in columns), BACKGROUND)
+            text = frame.select(*(_as_text(column) for column in columns), BACKGROUND)
             text = self.planter.plant(register, file.table.name, place, text)
             # An empty value is written as nothing.
             written = text.select(pl.col(column.name).replace("", None) for column in columns)
@@ -235,21 +235,19 @@ def _as_written(column: registers.Column, delimiter: str) -> pl.Expr:
     if column.type == "integer":
         return value.cast(pl.Int64)
     if column.type in ("date", "decimal"):
-        return _as_text(column, delimiter).replace("", None)
+        return _as_text(column).replace("", None)
     return value.cast(pl.String)
 
 
-def _as_text(column: registers.Column, delimiter: str) -> pl.Expr:
-    """A typed column as this keeper writes it: the contract's date form, a decimal comma."""
+def _as_text(column: registers.Column) -> pl.Expr:
+    """A typed column as the contract says that this keeper writes it."""
     value = pl.col(column.name)
     if column.type == "date":
         form = {"DD/MM/YYYY": "%d/%m/%Y", "DDMONYYYY": "%d%b%Y"}.get(column.date_format, "%Y-%m-%d")
         return value.cast(pl.Date).dt.strftime(form).str.to_uppercase().fill_null("")
     if column.type == "decimal":
         text = value.cast(pl.Float64).cast(pl.String)
-        return (text.str.replace(".", ",", literal=True) if delimiter == ";" else text).fill_null(
-            ""
-        )
+        return text.str.replace(".", column.decimal_separator, literal=True).fill_null("")
     if column.type == "integer":
         return value.cast(pl.Int64).cast(pl.String).fill_null("")
     return value.cast(pl.String).fill_null("")

@@ -39,6 +39,7 @@ BY_SEX = shares_by_sex(CANCERS)
 SKIN_CASE = ("C445", "88903", "C445")
 BENEATH_THE_SKIN = ("C499", "88903", "C499")
 NEVER_CODED = "M9999X"
+CODED_SINCE = dt.date(1978, 1, 1)  # in ICD-O; the registry's older codes are in no column of ours
 
 
 def cancer_rows(
@@ -65,6 +66,9 @@ def cancer_rows(
             "c_topo3": text_of(topography, kind),
             BACKGROUND: pl.repeat(True, len(who), eager=True),
         }
+    ).with_columns(
+        pl.when(pl.col("d_diagnosedato") >= CODED_SINCE).then(pl.col(code)).alias(code)
+        for code in ("c_icd10", "c_morfo3", "c_topo3")
     )
     rows = pl.concat([background, pl.DataFrame(own, schema=background.schema, orient="row")])
     first = running.tumours + 1

@@ -106,8 +106,10 @@ def structural_checks(table: Table) -> list[Check]:
     for column in table.columns:
         if column.allowed_values:
             checks.append(_in_allowed_values(suite, column))
-        if column.pattern:
-            checks.append(_matches_pattern(suite, column))
+        if column.form:
+            checks.append(_has_its_form(suite, column))
+        if _can_be_out_of_era(table, column):
+            checks.append(_is_of_its_era(suite, table, column))
     return checks
 
 
@@ -138,16 +140,81 @@ def _in_allowed_values(suite: str, column: Column) -> Check:
     )
 
 
-def _matches_pattern(suite: str, column: Column) -> Check:
+def _has_its_form(suite: str, column: Column) -> Check:
+    systems = f": {_listed(column.code_systems)}" if column.shapes else ""
     return _structural(
         suite,
         f"{column.name}_has_its_form",
-        f"{column.name} has the form that the contract gives.",
+        f"{column.name} has the form that the contract gives{systems}.",
         "expect_column_values_to_match_regex",
-        {"column": column.name, "regex": column.pattern},
+        {"column": column.name, "regex": column.form},
         why="A code of another form matches no code list. A few are mistyped, more is a change of "
         "coding.",
     )
+
+
+# ------------------------------------------------------------------ the era of a code
+
+TO_THIS_DAY = 9999
+
+
+def _span(table: Table) -> tuple[int, int]:
+    return table.first_year, table.last_year or TO_THIS_DAY
+
+
+def _can_be_out_of_era(table: Table, column: Column) -> bool:
+    """Whether a book of the column was not in use in all the years of the table."""
+    first, last = _span(table)
+    return any(
+        (shape.first_year or first) > first or (shape.last_year or last) < last
+        for shape in column.shapes
+    )
+
+
+def _is_of_its_era(suite: str, table: Table, column: Column) -> Check:
+    """A code is read by its shape, whenever it was written; this tells where the years disagree.
+
+    The year is that of the table's own day, else of the file's period. Where neither tells it, any
+    year of the table will do.
+    """
+    first, last = _span(table)
+    name = f'"{column.name}"'
+    year = (
+        f'year("{table.era_column}")'
+        if table.era_column
+        else "try_cast(left(period, 4) as integer)"
+    )
+    in_use = " or ".join(
+        f"({_fits(name, shape.pattern)} "
+        f"and coalesce({year}, {last}) >= {shape.first_year or 0} "
+        f"and coalesce({year}, {first}) <= {shape.last_year or TO_THIS_DAY})"
+        for shape in column.shapes
+    )
+    of = f"select * from {{batch}} where {_fits(name, column.form)}"
+    return Check(
+        suite=suite,
+        id=f"{column.name}_is_of_its_era",
+        words=f"{column.name} is of a book that was in use: {_eras(column)}.",
+        severity="characterisation",
+        category="conformance",
+        tolerated_rows=None,
+        tolerated_percent=SOME_MISTYPING_PERCENT,
+        why="A code is read by its shape, so these are read too; many of them tell that a keeper "
+        "has coded anew, or filed rows under another year.",
+        owner="register keeper",
+        expectation=UNEXPECTED_ROWS,
+        arguments=_arguments({"unexpected_rows_query": f"{of} and not ({in_use})"}),
+        of=of,
+    )
+
+
+def _fits(name: str, pattern: str) -> str:
+    doubled = pattern.replace("{", "{{").replace("}", "}}").replace("'", "''")
+    return f"regexp_matches({name}, '{doubled}')"
+
+
+def _eras(column: Column) -> str:
+    return _listed(tuple(f"{shape.name} {shape.era}".strip() for shape in column.shapes))
 
 
 def _structural(

@@ -6,7 +6,16 @@ and notes, and the document of estimates. Only words about method are its own.
 
 from etl.report.cohort import cohort_flow, flow_line
 from etl.report.curves import cumulative_incidence
+from etl.report.dictionary import data_dictionary
 from etl.report.forest import forest_plot
-from etl.report.page import index_page
+from etl.report.page import DICTIONARY, index_page
 
-__all__ = ["cohort_flow", "cumulative_incidence", "flow_line", "forest_plot", "index_page"]
+__all__ = [
+    "DICTIONARY",
+    "cohort_flow",
+    "cumulative_incidence",
+    "data_dictionary",
+    "flow_line",
+    "forest_plot",
+    "index_page",
+]

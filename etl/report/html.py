@@ -13,7 +13,7 @@ class Html(str):
 
 
 Content = str | int | float | None | Iterable["Content"]
-VOID = {"img", "meta"}
+VOID = {"img", "input", "meta"}
 
 
 def element(name: str, /, *children: Content, **attributes: str | int | bool | None) -> Html:

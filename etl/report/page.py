@@ -11,6 +11,7 @@ from etl.report.html import Html, element, raw
 STYLE = Path(__file__).with_name("page.css")
 # No script, no font, no connection; pictures from beside the page only.
 POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"
+DICTIONARY = "data_dictionary.html"
 FIGURES = {
     "forest_plot": "Risks and differences by factor",
     "cumulative_incidence": "Cumulative incidence of the whole cohort",
@@ -98,6 +99,11 @@ def _header(document: dict, evidence: dict, title: str, question: str) -> Html:
             if evidence.get("population") == "mock"
             else "Internal: for use inside the secure environment. Small counts stand unmasked.",
             class_="internal",
+        ),
+        element(
+            "p",
+            element("a", "Data dictionary", href=DICTIONARY),
+            ": what every column of the registers means.",
         ),
     )
 

@@ -40,12 +40,12 @@ def table(caption: Content, columns: list[Column], rows: list[list[Content]]) ->
     return scrolling(caption, element("thead", head), element("tbody", body))
 
 
-def scrolling(caption: Content, *parts: Html) -> Html:
+def scrolling(caption: Content, *parts: Html, class_: str | None = None) -> Html:
     """A table that scrolls sideways on a narrow screen, by keyboard too."""
     # A screen reader names the region as a sighted reader sees the caption.
     return element(
         "div",
-        element("table", element("caption", caption), *parts),
+        element("table", element("caption", caption), *parts, class_=class_),
         class_="scroll",
         role="region",
         aria_label=_text(caption),
