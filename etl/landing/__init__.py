@@ -162,7 +162,10 @@ def _parse_file(
     path = parsed.delivery.folder / file.path
     register = parsed.delivery.register
     given = read(con, parsed.scratch, register, table, file, path, unpack_times)
-    judged = judging.judge(con, given, path, file.period, file.rows, population, parsed.scratch)
+    source = file.sha256[:12]
+    judged = judging.judge(
+        con, given, path, source, file.period, file.rows, population, parsed.scratch
+    )
     period = file.period or NO_PERIOD
     # The same file under the same contract and rules always lands under the same name.
     identity = digest([file.sha256, register.version, register.name, file.table, period])[:16]
@@ -179,15 +182,16 @@ def _parse_file(
         judged.findings | {f"extra_column_{shown([name])}": judged.rows for name in given.extra},
         f"{register.name}.{parsed.delivery.folder.name}.{identity}",
     )
-    source = file.sha256[:12]
     kept = {
-        "landing": judging.landed(table, source, judged),
         "quarantine": judging.quarantined(table, source) if judged.quarantined else None,
         "findings": judging.findings(table, source, file.period, judged),
     }
     for store, query in kept.items():
         if query:
             _copy(con, query, parsed.scratch / slot_path(store, outcome))
+    place = parsed.scratch / slot_path("landing", outcome)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    judged.landing.replace(place)
     return outcome, judged.unreadable
 
 

@@ -20,6 +20,8 @@ from etl.registers import Register, Table
 LONGEST_LINE_BYTES = 1_000_000
 # Small enough to stay in the processor's cache: decoding is twice as fast as in pieces of 1 MiB.
 PIECE_BYTES = 1 << 16
+# What DuckDB trims besides the space: Unicode's other separators.
+WIDE_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 COLUMN_NAME = re.compile(r"(?!.*\d{5})[a-zæøå_][a-zæøå0-9_]{1,40}")
 
 # What a Parquet file may hold for each type of the contract.
@@ -58,6 +60,7 @@ class Given:
     extra: tuple[str, ...]
     columns: tuple[str, ...]  # of `rows`
     broken: str  # what to say when the rows cannot be read to the end
+    has_spaces: bool = True  # False where nothing in the whole file could be trimmed
 
 
 def read(
@@ -128,7 +131,7 @@ def _too_long(path: Path) -> DeliveryError:
 
 def _csv(scratch: Path, register: Register, table: Table, path: Path, unpack_times: int) -> Given:
     text = scratch / "transcoded.csv"
-    _transcode(path, text, register.encoding, unpack_times)
+    has_spaces = _transcode(path, text, register.encoding, unpack_times)
     try:
         with text.open(encoding="utf-8", newline="") as file:
             header = next(csv.reader(file, delimiter=register.delimiter), None)
@@ -163,11 +166,15 @@ def _csv(scratch: Path, register: Register, table: Table, path: Path, unpack_tim
         f"not readable as {register.delimiter!r}-separated text. Expected the form in the "
         "contract. Ask the keeper to send it again."
     )
-    return Given(table, reading, again, tuple(extra), named, broken)
+    return Given(table, reading, again, tuple(extra), named, broken, has_spaces)
 
 
-def _transcode(source: Path, target: Path, encoding: str, unpack_times: int) -> None:
-    """Copy text as UTF-8. DuckDB's latin-1 refuses 0x80–0x9F, which windows-1252 uses."""
+def _transcode(source: Path, target: Path, encoding: str, unpack_times: int) -> bool:
+    """Copy text as UTF-8. DuckDB's latin-1 refuses 0x80–0x9F, which windows-1252 uses.
+
+    Returns whether there is anything that could be trimmed: a space, or the start of a wide one.
+    """
+    has_spaces = False
     decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
     done = line_start = 0
     with opened(source, unpack_times) as given, target.open("wb") as plain:
@@ -185,15 +192,21 @@ def _transcode(source: Path, target: Path, encoding: str, unpack_times: int) -> 
             if first_end >= 0:
                 line_start = done + piece.rindex(b"\n") + 1
             try:
-                plain.write(decoder.decode(piece, final=not piece).encode())
+                text = decoder.decode(piece, final=not piece)
             except UnicodeDecodeError as error:
                 raise DeliveryError(
                     f"{source}: near byte {done + error.start} the text is not {encoding}. "
                     f"Expected {encoding}, as the contract says. Ask the keeper to send it so."
                 ) from None
+            plain.write(text.encode())
+            has_spaces = has_spaces or " " in text or _has_wide_space(text)
             if not piece:
-                return
+                return has_spaces
             done += len(piece)
+
+
+def _has_wide_space(text: str) -> bool:
+    return not text.isascii() and WIDE_SPACE.search(text) is not None
 
 
 # ------------------------------------------------------------------ Parquet and SAS

@@ -1,25 +1,32 @@
 """Each given row typed by the contract, with its reason for quarantine or none, and its findings.
 
-The rows are read once into a Parquet file of their own, judged on the way; the rest only reads
-the columns of that file which it needs. So memory does not grow with the delivery.
+The rows are read once. On the way each is judged and lands at once, or is kept with what there is
+to tell of it; only copies and unreadable lines, which are known at the end, make the landed file
+be written again. Nothing holds the rows, so memory does not grow with the delivery.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow
 
 from etl.errors import DeliveryError
 from etl.landing.given import Given, identifier, malformed_lines, quoted
+from etl.landing.streaming import ROWS_AT_ONCE, Hashes, divide, rewrite
 from etl.personal_number import MADE_UP_REASON
 from etl.registers import MISSING, Column, Table
 
 SECONDS_A_DAY = 86_400
+# DuckDB's errors come through Arrow as text.
+OURS = ("Out of Memory Error", "INTERNAL Error", "No space left")
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What is to be told of a file. Its rows are in the view `judged`."""
+    """What is to be told of a file. The views `landed` and `refused` have its rows."""
 
     rows: int
     quarantined: dict[str, int]
@@ -27,13 +34,14 @@ class Judged:
     findings: dict[str, int]
     years: dict[int, int]  # of the landed rows, by the table's period column
     last_day: str | None  # of the period, MM-DD
-    is_ordered: bool  # whether the view gives the rows in the order of the file
+    landing: Path  # the rows that land, in the order of the file
 
 
 def judge(
     con: duckdb.DuckDBPyConnection,
     given: Given,
     path: Path,
+    source_file: str,
     period: str | None,
     expected_rows: int,
     population: str,
@@ -46,32 +54,35 @@ def judge(
             home, a number that may be a real person's.
     """
     table = given.table
-    place = scratch / "judged.parquet"
+    landing, odd = scratch / "landed.parquet", scratch / "odd.parquet"
     try:
-        # Uncompressed: it is read at once and thrown away.
-        con.execute(
-            f"copy ({_judging(given, population)}) to {quoted(place)} "
-            "(format parquet, compression uncompressed)"
+        hashes = divide(
+            con.execute(_judging(given, population)).to_arrow_reader(ROWS_AT_ONCE),
+            tuple(column.name for column in table.columns),
+            source_file,
+            landing,
+            odd,
+            scratch / "row_hashes",
         )
     except (duckdb.OutOfMemoryException, duckdb.InternalException):
         raise  # ours, not the keeper's
-    except duckdb.Error:
+    except (duckdb.Error, pyarrow.ArrowInvalid) as error:
+        if any(fault in str(error) for fault in OURS):
+            raise
         raise DeliveryError(f"{path}: {given.broken}") from None
     con.execute(
-        "create or replace temp view judged_first as "
-        "select *, file_row_number + 1 as nth "
-        f"from read_parquet({quoted(place)}, file_row_number = true)"
+        f"create or replace temp view odd_first as select * from read_parquet({quoted(odd)})"
     )
     malformed = malformed_lines(con, path)
     # Any text can be read.
     strict = [column for column in _strict(table) if column.type != "text"]
     counted = con.execute(
-        "select count(*) "
+        "select count(*)"
         + "".join(f', count(*) filter (where "real {c.name}")' for c in table.number_columns)
         + "".join(f', count(*) filter (where "unreadable {c.name}")' for c in strict)
-        + " from judged_first"
+        + " from odd_first"
     ).fetchone()
-    rows = counted[0] + malformed
+    rows = hashes.rows + malformed
     if rows != expected_rows:
         raise DeliveryError(
             f"{path}: found {rows} rows, expected {expected_rows} by the manifest. "
@@ -86,10 +97,13 @@ def judge(
                 "or use a production home (KOBLING_POPULATION=production)."
             )
     bad = zip(strict, counted[1 + n_numbers :], strict=True)
-    copies = _find_copies(con, table)
-    _name_rows(con, given, copies, malformed)
+    copies = _find_copies(con, table, landing, hashes)
+    shifts = _shifts(con) if malformed else []
+    if len(copies) or shifts:
+        rewrite(landing, copies, shifts)
+    _name_rows(con, given, landing, len(copies), malformed)
     reasons = con.execute(
-        "select reason, count(*) from judged where reason is not null group by all order by all"
+        "select reason, count(*) from refused group by all order by all"
     ).fetchall()
     quarantined = dict(reasons) | ({"malformed_line": malformed} if malformed else {})
     findings, years, last_day = _told_of_landed_rows(con, table, period)
@@ -100,7 +114,7 @@ def judge(
         findings,
         years,
         last_day,
-        is_ordered=not malformed,
+        landing,
     )
 
 
@@ -108,30 +122,65 @@ def judge(
 
 
 def _judging(given: Given, population: str) -> str:
-    """SQL: one row per given row, typed, with its reason and a hash of its values."""
+    """SQL: one row per given row, typed, with a hash of its values and what there is to tell.
+
+    The struct `told` is NULL for nearly every row: those land, and that is all.
+    """
     table = given.table
+
+    def clean(value: str) -> str:
+        return _clean(value, given.has_spaces)
+
     tried, typed, told = [], [], []
     for column in table.columns:
         name, value = column.name, f'"given {column.name}"'
-        tried.append(f'{_at_first_sight(column, value)} as "{name}"')
+        tried.append(f'{_at_first_sight(column, value, clean)} as "{name}"')
         if column.type == "text":
             typed.append(f'"{name}"')
         else:
             # CASE, not coalesce: DuckDB would clean every value before it looks.
             typed.append(
                 f'case when "{name}" is not null then "{name}" '
-                f'else {_typed(column, _clean(value))} end as "{name}"'
+                f'else {_typed(column, clean(value))} end as "{name}"'
             )
             told.append(
-                f'case when "{name}" is null then {_clean(value)} is not null else false end '
+                f'case when "{name}" is null then {clean(value)} is not null else false end '
                 f'as "unreadable {name}"'
             )
         if column.is_personal_number:
             told.append(f'number_malformed("{name}") as "malformed {name}"')
     real = [_may_be_real(c.name) if population == "mock" else "false" for c in table.number_columns]
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    cleaned = ", ".join(_clean(f'"given {column.name}"') for column in table.columns)
+    cleaned = ", ".join(clean(f'"given {column.name}"') for column in table.columns)
     unreadable = [f'"unreadable {c.name}"' for c in table.columns if c.type != "text"]
+    relatives = [c.name for c in table.columns if c.role == "relative"]
+    emptied = [f'"{name}" is not null and "malformed {name}" is not null' for name in relatives]
+    of_numbers = [
+        f'"real {c.name}" := {condition}'
+        for c, condition in zip(table.number_columns, real, strict=True)
+    ]
+    odd = " or ".join(
+        ["reason is not null", *unreadable, *emptied, *(c for c in real if c != "false")]
+    )
+    lands = ", ".join(
+        f'case when "malformed {c.name}" is null then "{c.name}" end as "{c.name}"'
+        if c.role == "relative"
+        else f'"{c.name}"'
+        for c in table.columns
+    )
+    facts = ", ".join(
+        [
+            "reason := reason",
+            f"as_given := case when reason is not null then {_as_given(given, 'given ')} end",
+            # Two values that cannot be read are both NULL, and no copies of each other.
+            f"unread_hash := case when {' or '.join([*unreadable, 'false'])} "
+            f"then hash({cleaned}) end",
+            *(f"{flag} := {flag}" for flag in unreadable),
+            *of_numbers,
+            *(f'"malformed {name}" := "malformed {name}" is not null' for name in relatives),
+            *(f'"as read {name}" := "{name}"' for name in relatives),
+        ]
+    )
     return f"""
         with given as (
             {given.rows}
@@ -159,25 +208,9 @@ def _judging(given: Given, population: str) -> str:
         )
 
         select
-            {columns},
-            {"".join(f"{flag}, " for flag in unreadable)}
-            {
-        "".join(
-            f'{condition} as "real {c.name}", '
-            for c, condition in zip(table.number_columns, real, strict=True)
-        )
-    }
-            {
-        "".join(
-            f'"malformed {c.name}" is not null as "malformed {c.name}", '
-            for c in table.number_columns
-        )
-    }
-            reason,
-            case when reason is not null then {_as_given(given, "given ")} end as as_given,
+            {lands},
             hash({columns}) as row_hash,
-            -- Two values that cannot be read are both NULL, and no copies of each other.
-            case when {" or ".join([*unreadable, "false"])} then hash({cleaned}) end as unread_hash
+            case when {odd} then struct_pack({facts}) end as told
         from judged
     """
 
@@ -199,19 +232,21 @@ def _as_given(given: Given, prefix: str = "") -> str:
     return f"to_json(struct_pack({fields}))::varchar"
 
 
-def _clean(value: str) -> str:
-    missing = " or ".join(f"trim({value}) = '{token}'" for token in MISSING)
-    return f"case when {missing} then null else trim({value}) end"
+def _clean(value: str, has_spaces: bool) -> str:
+    """SQL of a value without what stands for nothing. To trim costs more than all the rest."""
+    bare = f"trim({value})" if has_spaces else value
+    missing = " or ".join(f"{bare} = '{token}'" for token in MISSING)
+    return f"case when {missing} then null else {bare} end"
 
 
-def _at_first_sight(column: Column, value: str) -> str:
-    """SQL of a value that needs no cleaning; NULL sends it through `_clean`, which is slower."""
+def _at_first_sight(column: Column, value: str, clean: Callable[[str], str]) -> str:
+    """SQL of a value that needs no cleaning; NULL sends it through `clean`, which is slower."""
     if column.type != "text":
         return _typed(column, value)
     if column.is_personal_number:
         is_plain = f"regexp_full_match({value}, '[0-9]{{10}}')"
-        return f"case when {is_plain} then {value} else {_clean(value)} end"
-    return _clean(value)
+        return f"case when {is_plain} then {value} else {clean(value)} end"
+    return clean(value)
 
 
 def _typed(column: Column, value: str) -> str:
@@ -278,67 +313,86 @@ def _reason(table: Table, population: str) -> str:
 # ------------------------------------------------------------------ what the pass has left
 
 
-def _find_copies(con: duckdb.DuckDBPyConnection, table: Table) -> int:
-    """Table `copy`: the rows that repeat an earlier row of the file, value by value.
+def _find_copies(
+    con: duckdb.DuckDBPyConnection, table: Table, landing: Path, hashes: Hashes
+) -> np.ndarray:
+    """Table `copy`: the landed rows that repeat an earlier row of the file, value by value.
 
-    Few rows share a hash, so only those are compared.
+    Few rows share a hash, so only those are compared. Returns their numbers, sorted.
     """
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    _view_landed(con, "landed_first", table, landing, "select * from odd_first")
+    alike = pyarrow.table({"nth": hashes.repeated()})
+    con.register("alike", alike)
     con.execute(
         f"""
         create or replace temp table copy as
-        select nth
+        select nth, {columns}
         from (
             select
-                nth,
+                *,
                 row_number() over (partition by {columns}, unread_hash order by nth) as copy_number
-            from judged_first
-            where
-                reason is null
-                and row_hash in (
-                    select row_hash from judged_first group by row_hash having count(*) > 1
-                )
+            from landed_first
+            where nth in (select nth from alike)
         )
         where copy_number > 1
         """
+        if len(alike)
+        else f"create or replace temp table copy as select nth, {columns} from landed_first limit 0"
     )
-    return con.execute("select count(*) from copy").fetchone()[0]
+    con.unregister("alike")
+    return con.execute("select nth from copy order by nth").fetchnumpy()["nth"]
 
 
-def _name_rows(con: duckdb.DuckDBPyConnection, given: Given, copies: int, malformed: int) -> None:
-    """View `judged`: every readable row with its number in the file and its final reason."""
-    reason = (
-        "case when nth in (select nth from copy) then 'duplicate' else reason end"
-        if copies
-        else "reason"
+def _view_landed(
+    con: duckdb.DuckDBPyConnection, name: str, table: Table, landing: Path, odd: str
+) -> None:
+    """A view of the landed rows `nth`, with what is told of the odd ones among them."""
+    columns = ", ".join(
+        f'coalesce(odd."as read {c.name}", landed."{c.name}") as "{c.name}"'
+        if c.role == "relative"
+        else f'landed."{c.name}"'
+        for c in table.columns
     )
+    flags = [f"unreadable {c.name}" for c in table.columns if c.type != "text"]
+    flags += [f"malformed {c.name}" for c in table.columns if c.role == "relative"]
+    told = "".join(f', coalesce(odd."{flag}", false) as "{flag}"' for flag in flags)
+    con.execute(
+        f"""
+        create or replace temp view {name} as
+        with odd as ({odd})
+        select landed.source_row as nth, {columns}, odd.unread_hash{told}
+        from read_parquet({quoted(landing)}) as landed
+        left join odd on landed.source_row = odd.nth
+        """
+    )
+
+
+def _shifts(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
+    """(number of a readable row, how many unreadable lines stand before the ones after it)."""
+    return con.execute(
+        "select before, max(source_row - before) from malformed_line group by before order by all"
+    ).fetchall()
+
+
+def _name_rows(
+    con: duckdb.DuckDBPyConnection, given: Given, landing: Path, copies: int, malformed: int
+) -> None:
+    """Views `landed` and `refused`: every readable row with its number in the file."""
     # A row's number counts the unreadable lines before it too.
     numbered = (
         """
-        select
-            judged_first.* replace (
-                nth + coalesce(earlier.so_far, 0) as nth
-            ),
-            nth as nth_readable
-        from judged_first
+        select rows.* replace (nth + coalesce(earlier.so_far, 0) as nth), nth as nth_readable
+        from {rows} as rows
         asof left join (
             select before, max(source_row - before) as so_far from malformed_line group by before
-        ) as earlier on judged_first.nth > earlier.before
+        ) as earlier on rows.nth > earlier.before
         """
         if malformed
-        else "select *, nth as nth_readable from judged_first"
+        else "select *, nth as nth_readable from {rows} as rows"
     )
-    con.execute(
-        f"""
-        create or replace temp view judged as
-        select
-            * exclude (nth, nth_readable, reason, file_row_number),
-            nth as source_row,
-            nth_readable,
-            {reason.replace("nth in", "nth_readable in")} as reason
-        from ({numbered})
-        """
-    )
+    table = given.table
+    _view_landed(con, "landed", table, landing, numbered.format(rows="odd_first"))
     con.execute("create or replace temp table copy_as_given (nth bigint, as_given varchar)")
     if copies:
         # Copies are known only now: the file is read once more to show them as they came.
@@ -350,6 +404,23 @@ def _name_rows(con: duckdb.DuckDBPyConnection, given: Given, copies: int, malfor
             where nth in (select nth from copy)
             """
         )
+    columns = ", ".join(
+        f'"as read {c.name}" as "{c.name}"' if c.role == "relative" else f'"{c.name}"'
+        for c in table.columns
+    )
+    con.execute(
+        f"""
+        create or replace temp view refused as
+        select nth as source_row, reason, {columns}, as_given
+        from ({numbered.format(rows="odd_first")})
+        where reason is not null
+        union all by name
+        select copied.* exclude (nth, nth_readable), copied.nth as source_row, 'duplicate' as reason,
+            as_given
+        from ({numbered.format(rows="copy")}) as copied
+        left join copy_as_given on copied.nth_readable = copy_as_given.nth
+        """
+    )
 
 
 def _findings(table: Table, period: str | None) -> list[tuple[str, str]]:
@@ -377,15 +448,15 @@ def _told_of_landed_rows(
     counts = con.execute(
         "select count(*)"
         + "".join(f", count(*) filter (where {condition})" for _, condition in named)
-        + " from judged where reason is null"
+        + " from landed"
     ).fetchone()
     findings = {name: n for (name, _), n in zip(named, counts[1:], strict=True) if n}
     if not (table.period_column and is_year(period)):
         return findings, {}, None
     day = f'"{table.period_column}"'
     years = con.execute(
-        f"select year({day}) as y, count(*), strftime(max({day}), '%m-%d') from judged "
-        f"where reason is null and {day} is not null group by y order by y"
+        f"select year({day}) as y, count(*), strftime(max({day}), '%m-%d') from landed "
+        f"where {day} is not null group by y order by y"
     ).fetchall()
     last_day = next((last for year, _, last in years if year == int(period)), None)
     return findings, {year: n for year, n, _ in years}, last_day
@@ -394,32 +465,14 @@ def _told_of_landed_rows(
 # ------------------------------------------------------------------ what is kept
 
 
-def landed(table: Table, source_file: str, judged: Judged) -> str:
-    """SQL of the rows that land. An unreadable number of a relative is emptied."""
-    columns = ", ".join(
-        f'case when not "malformed {c.name}" then "{c.name}" end as "{c.name}"'
-        if c.role == "relative"
-        else f'"{c.name}"'
-        for c in table.columns
-    )
-    order = "" if judged.is_ordered else " order by source_row"
-    return (
-        f"select '{source_file}' as source_file, source_row, {columns} "
-        f"from judged where reason is null{order}"
-    )
-
-
 def quarantined(table: Table, source_file: str) -> str:
     """SQL of the refused rows, as far as they could be read and as given."""
     columns = ", ".join(f'"{c.name}"' for c in table.columns)
     nothing = ", ".join(f"null::{c.duckdb_type}" for c in table.columns)
     return f"""
         select
-            '{source_file}' as source_file, source_row, reason, {columns},
-            coalesce(judged.as_given, copy_as_given.as_given) as as_given
-        from judged
-        left join copy_as_given on judged.nth_readable = copy_as_given.nth
-        where reason is not null
+            '{source_file}' as source_file, source_row, reason, {columns}, as_given
+        from refused
         union all
         select '{source_file}', source_row, 'malformed_line', {nothing}, line
         from malformed_line
@@ -434,8 +487,8 @@ def findings(table: Table, source_file: str, period: str | None, judged: Judged)
         return None
     return (
         " union all ".join(
-            f"select '{source_file}' as source_file, source_row, '{name}' as finding from judged "
-            f"where reason is null and ({condition})"
+            f"select '{source_file}' as source_file, nth as source_row, '{name}' as finding "
+            f"from landed where {condition}"
             for name, condition in per_row
         )
         + " order by source_row, finding"
