@@ -24,6 +24,10 @@ URL = re.compile(
     r"(?:\?(?P<options>[^@?#]*))?"
 )
 FAILED_TRANSACTION, FORBIDDEN = "25P02", "42501"  # of SQLSTATE
+# What a database quotes is a name or a value; a name says of what.
+QUOTED = re.compile(
+    r'((?:relation|table|view|column|schema|database|user|role|function|encoding) )?"[^"]*"'
+)
 SECRET_OPTIONS = ("password", "sslpassword")
 # The kernel tells of a dead connection in minutes, not hours.
 OPTIONS = {
@@ -203,10 +207,5 @@ def _said(text: str) -> str:
     """What the database said, on one line and without what it quotes, which may be a value."""
     text = next(iter(text.splitlines()), "")
     text = re.split(r"(?:ERROR|FATAL):\s*| failed: |\[libpq\] ", text)[-1]
-    text = re.sub(r'"[^"]*"', lambda quoted: quoted[0] if _is_plain(quoted[0]) else '"…"', text)
+    text = QUOTED.sub(lambda quoted: quoted[0] if quoted[1] else '"…"', text)
     return text.strip().rstrip(".:") or "no reason given"
-
-
-def _is_plain(quoted: str) -> bool:
-    """A name, not a value: a value may have a digit or a space."""
-    return re.fullmatch(r'"[a-z_]+"', quoted) is not None

@@ -70,7 +70,7 @@ def write(
     columns = ", ".join(identifier(name) for name in plan.columns)
     order = ", ".join(identifier(name) for name in ("+period", *plan.order))
     with session.batches(plan.query) as (schema, batches):
-        taken = Taken(plan, batches, progress)
+        taken = Taken(batches, progress)
         pulled = pyarrow.RecordBatchReader.from_batches(schema, taken.rows())
         con.register("pulled", pulled)
         try:
@@ -99,32 +99,18 @@ def write(
 class Taken:
     """The batches on their way into DuckDB, and what broke them off, in our words."""
 
-    def __init__(
-        self, plan: Plan, batches: Iterator[pyarrow.RecordBatch], progress: Progress
-    ) -> None:
-        self._plan, self._batches, self._progress = plan, batches, progress
+    def __init__(self, batches: Iterator[pyarrow.RecordBatch], progress: Progress) -> None:
+        self._batches, self._progress = batches, progress
         self.broke: Exception | None = None
 
     def rows(self) -> Iterator[pyarrow.RecordBatch]:
         try:
             for batch in self._batches:
-                if self._plan.is_unchecked_text:
-                    self._hold_to_utf8(batch)
                 self._progress.pulled(batch.num_rows)
                 yield batch
         except (ConnectionLostError, DeliveryError) as error:
             self.broke = error
             raise
-
-    def _hold_to_utf8(self, batch: pyarrow.RecordBatch) -> None:
-        """A database of encoding SQL_ASCII hands over whatever bytes were put into it."""
-        try:
-            batch.validate(full=True)
-        except pyarrow.ArrowInvalid:
-            raise DeliveryError(
-                f"{self._plan.where}: text that is not UTF-8, in a database of encoding SQL_ASCII. "
-                "Expected a database that knows its encoding. Ask the keeper for such a copy."
-            ) from None
 
 
 def _write_sorted(

@@ -43,7 +43,6 @@ class Plan:
     query: str
     columns: tuple[str, ...]
     periods: dict[str | None, int]
-    is_unchecked_text: bool
 
     @property
     def rows(self) -> int:
@@ -87,14 +86,12 @@ def plan(moment: Moment, schema: str, table: Table) -> Plan:
     selected += [f"{by_name[name].quoted}::text as {identifier(name)}" for name in extra]
     source = f"{identifier(relation[1])}.{identifier(relation[2])}"
     periods = _counted(moment, where, table, by_name, source, faults)
-    ((encoding,),) = moment.rows("select current_setting('server_encoding')")
     return Plan(
         table,
         where,
         f"select {', '.join(selected)} from {source}",
         (*(column.name for column in table.columns), *extra),
         periods,
-        encoding == "SQL_ASCII",
     )
 
 
