@@ -109,20 +109,57 @@ def write_mock(out: Path, answers: Path, persons: int, seed: int) -> None:
     help="What a delivery without a manifest replaces: its tables, or the years it names.  "
     "[default: period where every file names its year, else stock]",
 )
-def receive(inbox: Path | None, complete_to: str | None, coverage: str | None) -> None:
+@click.option(
+    "--from", "database", metavar="URL",
+    help="Pull from PostgreSQL instead: postgresql://user@host:port/database. The password is "
+    "taken from PGPASSWORD or ~/.pgpass.",
+)  # fmt: skip
+@click.option("--register", help="With --from: the register whose tables are pulled.")
+@click.option("--schema", help="With --from: where the tables lie.  [default: public]")
+@click.option(
+    "--table", "tables", multiple=True,
+    help="With --from: only this table; may be given again.  [default: all of the register]",
+)  # fmt: skip
+def receive(
+    inbox: Path | None,
+    complete_to: str | None,
+    coverage: str | None,
+    database: str | None,
+    register: str | None,
+    schema: str | None,
+    tables: tuple[str, ...],
+) -> None:
     """Copy deliveries into the store, checksums verified.
 
     INBOX holds <register>/<date>/ folders; it is $KOBLING_HOME/restricted/inbox where it is not
-    given. The same delivery twice is received once.
+    given. With --from a register is pulled out of a database instead, as a stock of today. The
+    same delivery twice is received once.
 
     \b
-    Example:
+    Examples:
         kobling receive ../inbox
+        kobling receive --from postgresql://reader@db.example.dk/pato \\
+            --register patobank --complete-to 2024-05-31
     """
     from etl import steps
 
     settings = Settings.from_environment()
-    steps.receive(settings, inbox or Home(settings.home).inbox, complete_to, say, coverage)
+    if database is None:
+        if register or schema or tables:
+            raise SettingsError(
+                "--register, --schema and --table say what to pull. Expected --from with them. "
+                "Name the database, or leave them out."
+            )
+        steps.receive(settings, inbox or Home(settings.home).inbox, complete_to, say, coverage)
+        return
+    if inbox or register is None or coverage not in (None, "stock"):
+        raise SettingsError(
+            "--from pulls one register as a stock. Expected --register, no INBOX and no other "
+            "--coverage. Correct the command."
+        )
+    steps.receive_from_database(
+        settings, database, register, schema or "public", tables, complete_to, say
+    )
 
 
 @main.command()

@@ -387,30 +387,54 @@ def receive(
                 copy / MANIFEST,
                 _manifest_for(copy, source, register, complete_to, coverage, unpack_times),
             )
-        delivery = read(copy)
-        content = sorted((file.path, file.sha256) for file in delivery.files)
         same_day = [
             folder
             for folder in of_register(store, register)
-            if _day_and_number(folder)[0] == str(delivery.delivered_on)
+            if _day_and_number(folder)[0] == _day_and_number(source)[0]
         ]
-        for folder in same_day:
-            held = read_json(folder / MANIFEST)
-            same_files = sorted((f["path"], f["sha256"]) for f in held["files"]) == content
-            if same_files and {**held, "files": 0} == {**read_json(copy / MANIFEST), "files": 0}:
-                return None
-        number = max((_day_and_number(folder)[1] for folder in same_day), default=0) + 1
-        name = str(delivery.delivered_on) + (f"_{number}" if number > 1 else "")
-        place = store / register.name / name
-        store.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.parent.mkdir(exist_ok=True)
-        copy.replace(place)
-        return place
+        return put(copy, store, same_day)
     except DeliveryError as error:
         # The keeper knows the inbox, not our scratch copy of it.
         raise DeliveryError(str(error).replace(str(copy), str(source))) from None
     finally:
         remove(copy.parents[1])
+
+
+def put(copy: Path, store: Path, held: list[Path]) -> Path | None:
+    """Move a whole delivery into the store; None when one of `held` says and holds the same.
+
+    `copy` lies in a folder named as its register, on the disk of the store. On which day it came is
+    no part of what a delivery says.
+
+    Raises:
+        DeliveryError: it is not what its manifest says.
+    """
+    delivery = read(copy)
+    if any(_content(folder) == _content(copy) for folder in held):
+        return None
+    day = str(delivery.delivered_on)
+    numbers = [
+        number
+        for folder in of_register(store, delivery.register)
+        for its_day, number in [_day_and_number(folder)]
+        if its_day == day
+    ]
+    number = max(numbers, default=0) + 1
+    place = store / delivery.register.name / (day + (f"_{number}" if number > 1 else ""))
+    store.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.parent.mkdir(exist_ok=True)
+    copy.replace(place)
+    return place
+
+
+def _content(folder: Path) -> dict:
+    """What makes two deliveries the same: their files' content, and all else in the manifest."""
+    manifest = read_json(folder / MANIFEST)
+    return {
+        **manifest,
+        "delivered_on": None,
+        "files": sorted((file["path"], file["sha256"]) for file in manifest["files"]),
+    }
 
 
 def _hold_to_plain_files(source: Path) -> None:
@@ -449,17 +473,8 @@ def _manifest_for(
                 f"{names}. Rename it, or take it away."
             )
         kind = FORMATS[ending]
-        files.append(
-            {
-                "path": str(path.relative_to(copy)),
-                "table": known[0],
-                "period": known[1],
-                "format": kind,
-                "rows": _rows(path, kind, register, unpack_times),
-                "bytes": path.stat().st_size,
-                "sha256": file_hash(path),
-            }
-        )
+        rows = _rows(path, kind, register, unpack_times)
+        files.append(file_entry(copy, path, *known, kind, rows))
     return {
         "register": register.name,
         "delivered_on": _day_and_number(source)[0],
@@ -467,6 +482,21 @@ def _manifest_for(
         # A file of one year says nothing of the other years, so it must not replace them.
         "coverage": coverage or ("period" if all(f["period"] for f in files) else "stock"),
         "files": files,
+    }
+
+
+def file_entry(
+    folder: Path, path: Path, table: str, period: str | None, kind: str, rows: int
+) -> dict:
+    """A file of a delivery as its manifest lists it."""
+    return {
+        "path": str(path.relative_to(folder)),
+        "table": table,
+        "period": period,
+        "format": kind,
+        "rows": rows,
+        "bytes": path.stat().st_size,
+        "sha256": file_hash(path),
     }
 
 

@@ -87,6 +87,43 @@ def receive(
     return new
 
 
+def receive_from_database(
+    settings: Settings,
+    url: str,
+    register: str,
+    schema: str,
+    tables: tuple[str, ...],
+    complete_to: str | None,
+    say: Say,
+) -> int:
+    """Pull a register out of a PostgreSQL database, as a delivery of today. Returns 1 if new."""
+    from etl import postgres  # loads the driver, which files never need
+
+    source = postgres.address(url)
+    if source.has_password:
+        say("the password stands in the address, where others on this machine can read it")
+    contract = registers.register(register)
+    home = open_home(settings)
+    with one_writer(home):
+        _tell_what_a_kill_left_untold(home)
+        with connect(settings) as con:
+            try:
+                place = postgres.pull(
+                    con, source, contract, schema, tables, complete_to, home.deliveries,
+                    home.scratch, say,
+                )  # fmt: skip
+            except DeliveryError as error:
+                ledger.record(home, "delivery refused", delivery=register, reason=str(error))
+                raise
+        if place is None:
+            say(f"{register}: the same as was received last, nothing new")
+            return 0
+        _tell_received(home, place)
+        rows = sum(file["rows"] for file in read_json(place / deliveries.MANIFEST)["files"])
+        say(f"{_name(place)}: received, {_n(rows, 'row')}")
+        return 1
+
+
 def _tell_received(home: Home, place: Path) -> None:
     ledger.record(
         home,
