@@ -519,9 +519,7 @@ def test_files_with_and_without_defects_are_written_alike(nation):
         ("cpr", "cpr3_t_adresse_hist", people.address_rows(nation, 11)[:999]),
         ("dar", "t_dodsaarsag_1", registries.death_rows(nation, [], 11)["t_dodsaarsag_1"][:999]),
     ):
-        delimiter, columns = ";", registers.register(register).table(name).columns
-        as_text = rows.select(
-            keepers._as_text(column, delimiter).replace("", None) for column in columns
-        )
-        written = rows.select(keepers._as_written(column, delimiter) for column in columns)
+        columns = registers.register(register).table(name).columns
+        as_text = rows.select(keepers._as_text(column).replace("", None) for column in columns)
+        written = rows.select(keepers._as_written(column) for column in columns)
         assert written.write_csv(separator=";") == as_text.write_csv(separator=";")

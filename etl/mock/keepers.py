@@ -197,7 +197,7 @@ class Keeper:
             # An empty value is written as nothing.
             written = text.select(pl.col(column.name).replace("", None) for column in columns)
         else:
-            written = frame.select(_as_written(column, delimiter) for column in columns)
+            written = frame.select(_as_written(column) for column in columns)
         if has_extra_column:
             written = written.with_columns(pl.lit(None, pl.String).alias(EXTRA_COLUMN))
         lines = io.BytesIO()
@@ -227,7 +227,7 @@ def encoded(content: bytes, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
-def _as_written(column: registers.Column, delimiter: str) -> pl.Expr:
+def _as_written(column: registers.Column) -> pl.Expr:
     """A column as `write_csv` makes the text of `_as_text` from it, by itself where it can."""
     value = pl.col(column.name)
     if column.type == "date" and column.date_format == "ISO":
