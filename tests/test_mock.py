@@ -267,6 +267,13 @@ def test_within_a_block_rows_lie_in_the_order_of_their_table():
         assert_frame_equal(rows, rows.sort(*order, maintain_order=True))
 
 
+def test_every_block_is_drawn_anew():
+    first, second = (people.population(500, Issuer(), 5, block) for block in (0, 1))
+    assert (first.numbers[:500] == second.numbers[:500]).mean() < 0.01
+    days = [people.address_rows(first, 5, block)["d_tilflyt_dato"].to_list() for block in (0, 1)]
+    assert days[0] != days[1]
+
+
 def test_a_mock_that_breaks_off_leaves_nothing(tmp_path, monkeypatch):
     calls = iter(range(9))
 
@@ -382,6 +389,14 @@ def test_parents_are_a_generation_older(nation):
         assert np.quantile(years, 0.01) > 18
         assert np.quantile(years, 0.99) < 41
         assert 0.9 < len(known) / (p.born > np.datetime64("1960-01-01")).sum() <= 1
+
+
+def test_where_nobody_is_older_nobody_is_a_parent():
+    for block in range(20):
+        p = people.population(12, Issuer(), 5, block)
+        for parent in (p.mother, p.father):
+            known = np.flatnonzero(parent >= 0)
+            assert (p.born[parent[known]] < p.born[known]).all()
 
 
 def test_contacts_diagnoses_and_operations_are_as_many_as_told(nation):
