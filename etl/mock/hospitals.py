@@ -24,7 +24,7 @@ FIRST_CONTACT = np.datetime64("1977-01-01")
 # Somatic inpatients alone before 1995; then outpatients and emergencies too.
 OUTPATIENTS_SINCE = np.datetime64("1995-01-01")
 # Contacts a person-year by age.
-ADMISSIONS = Rate({0: 0.4, 1: 0.08, 15: 0.12, 40: 0.15, 65: 0.33, 80: 0.55})
+ADMISSIONS = Rate({0: 0.45, 1: 0.09, 15: 0.14, 40: 0.18, 65: 0.38, 80: 0.62})
 OUTPATIENT_CONTACTS = Rate({0: 0.2, 15: 0.18, 40: 0.26, 65: 0.42})
 # A mock of a town writes this share of its contacts, so that it stays a matter of seconds.
 TOWN_PERSONS, TOWN_SHARE = 250_000, 0.6
