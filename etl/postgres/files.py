@@ -78,7 +78,7 @@ def write(
                 f'select {columns}, {year} as "+period" from pulled order by {order}'
             ).to_arrow_reader(GROUP_ROWS)
             written = _write_sorted(plan, rows, folder, progress)
-        except (duckdb.Error, OSError):
+        except (duckdb.Error, pyarrow.ArrowException, OSError):
             if taken.broke:  # DuckDB only knows that its input ended
                 raise taken.broke from None
             raise
