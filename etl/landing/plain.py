@@ -41,24 +41,30 @@ class Shape:
     def __init__(self, delimiter: str) -> None:
         marks = f'{delimiter}\n\r"'.encode()
         self._others = bytes(byte for byte in range(256) if byte not in marks)
-        self._line, self._rest, self._is_plain = b"", b"", True
+        self._delimiter = delimiter.encode()
+        self._line, self._rest, self._last, self._is_plain = b"", b"", b"", True
 
     def add(self, piece: bytes) -> None:
-        if not self._is_plain:
+        if not self._is_plain or not piece:
             return
+        self._last = piece[-1:]
         marks = self._rest + piece.translate(None, self._others)
-        if not self._line:
-            self._line = marks[: marks.find(b"\n") + 1]
-        if self._line:
+        if not self._line and b"\n" in marks:
+            self._line = marks[: marks.index(b"\n") + 1]
+            # A line of one field may be empty, and is then no row.
+            fields = len(self._line)
+            self._is_plain = fields > 1 and self._line == self._delimiter * (fields - 1) + b"\n"
+        if self._line and self._is_plain:
             lines = len(marks) // len(self._line)
             whole = lines * len(self._line)
-            self._is_plain = len(self._line) > 1 and marks[:whole] == self._line * lines
+            self._is_plain = marks[:whole] == self._line * lines
             marks = marks[whole:]
         self._rest = marks
 
     def is_plain(self) -> bool:
         """Once all is added; the last line may lack its end."""
-        return self._is_plain and self._line != b"" and self._rest in (b"", self._line[:-1])
+        rest = b"" if self._last == b"\n" else self._line[:-1]
+        return self._is_plain and self._line != b"" and self._rest == rest
 
 
 def batches(
