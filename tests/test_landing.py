@@ -5,12 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as example_settings
+from hypothesis import strategies as st
 
 from etl import deliveries, landing, registers
 from etl.errors import DeliveryError
 from etl.home import Home, connect, open_home
+from etl.landing import plain, streaming
 from tests.conftest import ANNA, BENT, PATO_HEADER, PERSON_HEADER, write_delivery
 
 
@@ -593,3 +598,89 @@ def test_numbers_of_a_parquet_file_need_no_mark(settings, tmp_path):
     home, landed = land(settings, write_delivery(tmp_path, "dsd", files, rows=1))
     assert rows(home, "landing", "size_mm") == [(12.5,)]
     assert landed[0].findings == {}
+
+
+# -------------------------------------------------------------------- the short way
+
+DIAG_HEADER = "v_recnum;c_diag;c_diagtype;c_diagmod;c_tildiag"
+
+
+def everything(home: Home) -> dict[str, list[tuple]]:
+    """All that was kept of a delivery, in the order in which it stands."""
+    return {
+        str(path.relative_to(home.restricted)): duckdb.sql(f"from '{path}'").fetchall()
+        for store in ("landing", "quarantine", "findings")
+        for path in sorted((home.restricted / store).rglob("*.parquet"))
+    }
+
+
+@example_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.lists(
+        st.lists(
+            st.sampled_from(["1", "7", "", "NULL", "Ukendt", "Æ–", "-"]), min_size=6, max_size=6
+        ),
+        max_size=40,
+    ),
+    has_last_end=st.booleans(),
+)
+def test_the_short_way_leads_where_the_long_one_does(
+    settings, tmp_path_factory, monkeypatch, rows, has_last_end
+):
+    lines = [f"{DIAG_HEADER};more", *(";".join(row) for row in rows)]
+    text = "\n".join(lines) + ("\n" if has_last_end or not rows else "")
+    found = []
+    monkeypatch.setattr(plain, "PIECE_BYTES", 64)
+    for is_short in (True, False):
+        with monkeypatch.context() as patch:
+            if not is_short:
+                patch.setattr(landing.judging, "is_short_way", lambda _: False)
+            place = tmp_path_factory.mktemp("way")
+            folder = write_delivery(place, "lpr2", {"t_diag.csv": text})
+            set_rows(folder, len(rows))
+            home, files = land(replace(settings, home=place / "home"), folder)
+            found.append((everything(home), files))
+    assert found[0] == found[1]
+
+
+def set_rows(folder, rows: int) -> None:
+    import json
+
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][0]["rows"] = rows
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_plain"),
+    [
+        ("a;b\n1;2\n3;4\n", True),
+        ("a;b\n1;2\n3;4", True),
+        ("a;b\n", True),
+        ("a;b\n1;2\n\n3;4\n", False),
+        ("a;b\n1;2;3\n4\n", False),
+        ("a;b\n1;2\n3", False),
+        ('a;b\n"1";2\n', False),
+        ("a;b\r\n1;2\r\n", False),
+        ("a\n1\n", False),
+        ("a\n\n", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 3, 100])
+def test_a_text_is_plain_where_every_line_has_the_same_fields(text, is_plain, piece):
+    shape = plain.Shape(";")
+    for start in range(0, len(text), piece):
+        shape.add(text.encode()[start : start + piece])
+    assert shape.is_plain() is is_plain
+
+
+def test_rows_that_share_a_hash_are_found_whatever_the_memory(tmp_path, monkeypatch):
+    hashes = np.array([5, 9, 5, 7, 2**63, 9, 1, 2**63, 5], dtype=np.uint64)
+    for at_once in (2, 100):
+        monkeypatch.setattr(streaming, "HASHES_AT_ONCE", at_once)
+        kept = streaming.Hashes(tmp_path / "hashes")
+        kept.add(pyarrow.chunked_array([hashes[:4], hashes[4:]]))
+        assert kept.repeated().tolist() == [1, 2, 3, 5, 6, 8, 9]

@@ -15,6 +15,7 @@ import duckdb
 from etl.deliveries import DeliveredFile, opened, reading_sas
 from etl.errors import DeliveryError
 from etl.home import remove
+from etl.landing.plain import PlainText, Shape
 from etl.registers import Register, Table
 
 LONGEST_LINE_BYTES = 1_000_000
@@ -61,6 +62,7 @@ class Given:
     columns: tuple[str, ...]  # of `rows`
     broken: str  # what to say when the rows cannot be read to the end
     has_spaces: bool = True  # False where nothing in the whole file could be trimmed
+    plain: PlainText | None = None  # set where it is that
 
 
 def read(
@@ -131,7 +133,8 @@ def _too_long(path: Path) -> DeliveryError:
 
 def _csv(scratch: Path, register: Register, table: Table, path: Path, unpack_times: int) -> Given:
     text = scratch / "transcoded.csv"
-    has_spaces = _transcode(path, text, register.encoding, unpack_times)
+    shape = Shape(register.delimiter)
+    has_spaces = _transcode(path, text, register.encoding, unpack_times, shape)
     try:
         with text.open(encoding="utf-8", newline="") as file:
             header = next(csv.reader(file, delimiter=register.delimiter), None)
@@ -166,10 +169,14 @@ def _csv(scratch: Path, register: Register, table: Table, path: Path, unpack_tim
         f"not readable as {register.delimiter!r}-separated text. Expected the form in the "
         "contract. Ask the keeper to send it again."
     )
-    return Given(table, reading, again, tuple(extra), named, broken, has_spaces)
+    plain = None
+    if shape.is_plain() and not has_spaces:
+        fields = tuple(f"+{name}" if name in extra else name for name in names)
+        plain = PlainText(text, register.delimiter, fields)
+    return Given(table, reading, again, tuple(extra), named, broken, has_spaces, plain)
 
 
-def _transcode(source: Path, target: Path, encoding: str, unpack_times: int) -> bool:
+def _transcode(source: Path, target: Path, encoding: str, unpack_times: int, shape: Shape) -> bool:
     """Copy text as UTF-8. DuckDB's latin-1 refuses 0x80–0x9F, which windows-1252 uses.
 
     Returns whether there is anything that could be trimmed: a space, or the start of a wide one.
@@ -198,7 +205,9 @@ def _transcode(source: Path, target: Path, encoding: str, unpack_times: int) -> 
                     f"{source}: near byte {done + error.start} the text is not {encoding}. "
                     f"Expected {encoding}, as the contract says. Ask the keeper to send it so."
                 ) from None
-            plain.write(text.encode())
+            encoded = text.encode()
+            plain.write(encoded)
+            shape.add(encoded)
             has_spaces = has_spaces or " " in text or _has_wide_space(text)
             if not piece:
                 return has_spaces

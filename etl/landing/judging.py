@@ -5,8 +5,8 @@ to tell of it; only copies and unreadable lines, which are known at the end, mak
 be written again. Nothing holds the rows, so memory does not grow with the delivery.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -15,6 +15,7 @@ import pyarrow
 
 from etl.errors import DeliveryError
 from etl.landing.given import Given, identifier, malformed_lines, quoted
+from etl.landing.plain import as_given, batches, is_short_way, rows_as_given
 from etl.landing.streaming import ROWS_AT_ONCE, Hashes, divide, rewrite
 from etl.personal_number import MADE_UP_REASON
 from etl.registers import MISSING, Column, Table
@@ -57,7 +58,7 @@ def judge(
     landing, odd = scratch / "landed.parquet", scratch / "odd.parquet"
     try:
         hashes = divide(
-            con.execute(_judging(given, population)).to_arrow_reader(ROWS_AT_ONCE),
+            *_judged_rows(con, given, population),
             tuple(column.name for column in table.columns),
             source_file,
             landing,
@@ -101,7 +102,7 @@ def judge(
     shifts = _shifts(con) if malformed else []
     if len(copies) or shifts:
         rewrite(landing, copies, shifts)
-    _name_rows(con, given, landing, len(copies), malformed)
+    _name_rows(con, given, landing, copies, malformed)
     reasons = con.execute(
         "select reason, count(*) from refused group by all order by all"
     ).fetchall()
@@ -119,6 +120,22 @@ def judge(
 
 
 # ------------------------------------------------------------------ the one pass
+
+
+def _judged_rows(
+    con: duckdb.DuckDBPyConnection, given: Given, population: str
+) -> tuple[pyarrow.Schema, Iterator[pyarrow.Table]]:
+    if given.plain and is_short_way(given.table):
+        return batches(
+            con,
+            given.plain,
+            given.table,
+            given.columns,
+            MISSING,
+            lambda rows: _judging(replace(given, rows=rows), population),
+        )
+    reader = con.execute(_judging(given, population)).to_arrow_reader(ROWS_AT_ONCE)
+    return reader.schema, (pyarrow.Table.from_batches([batch]) for batch in reader)
 
 
 def _judging(given: Given, population: str) -> str:
@@ -376,7 +393,7 @@ def _shifts(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
 
 
 def _name_rows(
-    con: duckdb.DuckDBPyConnection, given: Given, landing: Path, copies: int, malformed: int
+    con: duckdb.DuckDBPyConnection, given: Given, landing: Path, copies: np.ndarray, malformed: int
 ) -> None:
     """Views `landed` and `refused`: every readable row with its number in the file."""
     # A row's number counts the unreadable lines before it too.
@@ -394,14 +411,17 @@ def _name_rows(
     table = given.table
     _view_landed(con, "landed", table, landing, numbered.format(rows="odd_first"))
     con.execute("create or replace temp table copy_as_given (nth bigint, as_given varchar)")
-    if copies:
+    if len(copies):
         # Copies are known only now: the file is read once more to show them as they came.
+        if given.plain:
+            rows = as_given(given.plain, given.columns, "given_again", ", nth")
+            con.register("given_again", rows_as_given(given.plain, copies))
+        else:
+            rows = f"select *, row_number() over () as nth from ({given.again})"
         con.execute(
             f"""
             insert into copy_as_given
-            select nth, {_as_given(given)}
-            from (select *, row_number() over () as nth from ({given.again}))
-            where nth in (select nth from copy)
+            select nth, {_as_given(given)} from ({rows}) where nth in (select nth from copy)
             """
         )
     columns = ", ".join(
@@ -415,7 +435,10 @@ def _name_rows(
         from ({numbered.format(rows="odd_first")})
         where reason is not null
         union all by name
-        select copied.* exclude (nth, nth_readable), copied.nth as source_row, 'duplicate' as reason,
+        select
+            copied.* exclude (nth, nth_readable),
+            copied.nth as source_row,
+            'duplicate' as reason,
             as_given
         from ({numbered.format(rows="copy")}) as copied
         left join copy_as_given on copied.nth_readable = copy_as_given.nth

@@ -59,7 +59,6 @@ class Rows:
 
     def _opened(self, first: pyarrow.Table) -> pyarrow.parquet.ParquetWriter:
         """A dictionary only where it pays: to try one and give it up costs more than to write."""
-        sample = first.slice(0, SAMPLE)
         few = [name for name in self._schema.names if _has_few_values(first[name].slice(0, SAMPLE))]
         return pyarrow.parquet.ParquetWriter(
             self._path,
@@ -137,7 +136,8 @@ class Hashes:
 
 
 def divide(
-    reader: pyarrow.RecordBatchReader,
+    schema: pyarrow.Schema,
+    judged: Iterator[pyarrow.Table],
     columns: tuple[str, ...],
     source_file: str,
     landing: Path,
@@ -150,26 +150,25 @@ def divide(
     tell, refused or not: its columns, its number `nth`, and the fields of the struct `told`, which
     is NULL for all others.
     """
-    told = reader.schema.field("told").type
+    told = schema.field("told").type
     landing_schema = pyarrow.schema(
         [
             ("source_file", pyarrow.dictionary(pyarrow.int32(), pyarrow.string())),
             ("source_row", pyarrow.int64()),
-            *((name, reader.schema.field(name).type) for name in columns),
+            *((name, schema.field(name).type) for name in columns),
         ]
     )
     odd_schema = pyarrow.schema(
         [
             ("nth", pyarrow.int64()),
-            *((name, reader.schema.field(name).type) for name in columns),
+            *((name, schema.field(name).type) for name in columns),
             *((told.field(i).name, told.field(i).type) for i in range(told.num_fields)),
         ]
     )
     kept = Hashes(hashes)
     name_of_file = pyarrow.array([source_file])
     with written(landing, landing_schema) as landed, written(odd, odd_schema) as strange:
-        for batch in reader:
-            table = pyarrow.Table.from_batches([batch])
+        for table in judged:
             n = len(table)
             numbers = pyarrow.array(np.arange(kept.rows + 1, kept.rows + n + 1))
             kept.add(table["row_hash"])
@@ -197,6 +196,15 @@ def divide(
     return kept
 
 
+def _dictionaries(path: Path) -> list[str]:
+    """Columns that are written as numbers into a list of values, and so can be read."""
+    group = pyarrow.parquet.read_metadata(path)
+    if not group.num_row_groups:
+        return []
+    columns = [group.row_group(0).column(i) for i in range(group.num_columns)]
+    return [column.path_in_schema for column in columns if column.has_dictionary_page]
+
+
 def rewrite(landing: Path, left_out: np.ndarray, shifts: list[tuple[int, int]]) -> None:
     """Take rows out of a landed file and give the others their number among all lines.
 
@@ -207,7 +215,7 @@ def rewrite(landing: Path, left_out: np.ndarray, shifts: list[tuple[int, int]]) 
     after = np.array([number for number, _ in shifts], dtype=np.int64)
     moves = np.array([0, *(by for _, by in shifts)], dtype=np.int64)
     with (
-        pyarrow.parquet.ParquetFile(landing) as file,
+        pyarrow.parquet.ParquetFile(landing, read_dictionary=_dictionaries(landing)) as file,
         written(beside, file.schema_arrow) as rows,
     ):
         for batch in file.iter_batches(ROWS_AT_ONCE):
