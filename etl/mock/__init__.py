@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from etl.errors import DeliveryError
-from etl.mock import answers, decoys, patients
+from etl.mock import answers, decoys, defects, patients
 from etl.mock.keepers import deliver_all
 from etl.mock.life import Registrar
 from etl.mock.numbers import Issuer
@@ -17,28 +17,37 @@ from etl.mock.population import population
 
 
 def write(
-    out: Path, answers_folder: Path, persons: int, seed: int, progress: Callable[[str], None]
+    out: Path,
+    answers_folder: Path,
+    persons: int,
+    seed: int,
+    progress: Callable[[str], None],
+    wanted: str = "all",
 ) -> str:
     """Write an inbox of deliveries and its answer sheet; the same seed gives the same bytes.
 
     `persons` counts everyone; the patients and those who resemble them are always among them.
-    Returns one sentence on what was written. Raises DeliveryError when `out` is not empty.
+    `wanted` names the defects to plant, as `kobling mock --defects` does. Returns one sentence on
+    what was written. Raises DeliveryError when `out` is not empty, SettingsError where a defect is
+    not known.
     """
     if out.exists() and any(out.iterdir()):
         raise DeliveryError(
             f"{out}: not empty. Expected a new folder, so that nothing of an older mock is mixed "
             "in. Name another folder, or take this one away."
         )
+    planned = defects.wanted(wanted)
     issuer = Issuer()
     registrar = Registrar(issuer, seed)
     lives = patients.write(registrar) + decoys.write(registrar)
     progress(f"{len(lives)} lives written by hand: patients, and persons who resemble them")
     others = population(max(persons - len(lives), 0), issuer, seed)
+    defects.in_persons(others, issuer, seed, planned)
     # Written beside and put in place whole: a kill leaves no half inbox behind.
     beside = out.with_name(f".{out.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    deliveries, rows, planter = deliver_all(beside, others, lives, seed, progress)
+    deliveries, rows, planter = deliver_all(beside, others, lives, seed, planned, progress)
     answers.write(answers_folder, others, lives, planter.planted)
     if out.exists():
         out.rmdir()

@@ -25,7 +25,7 @@ LPR3_SINCE = dt.date(2019, 4, 1)
 # LPR3 holds copies of LPR2's last two months, and LPR2 of LPR3's first three.
 LPR3_COPIES_FROM, LPR2_COPIES_TO = dt.date(2019, 2, 1), dt.date(2019, 7, 1)
 FIRST_RECNUM, FIRST_KONTAKT = 1_000_001, 300_000_001
-SUSPECTED_NOT_FOUND, RETRACTED, TOLD_NOT_RETRACTED = 0.02, 0.01, 0.6
+TOLD_NOT_RETRACTED = 0.6
 PADDED_TO = 18
 # Years whose keys a later export has padded with zeros.
 PADDED_YEARS = (range(1977, 1987), range(2005, 2011))
@@ -45,6 +45,7 @@ DIAGNOSES = (
     (0.02, "19899", "DC795"),
     (0.02, "07991", "DB349"),
 )
+BIRTH = 5  # the place of giving birth among them
 SKIN_CANCER, METASTASIS = ("17309", "DC449"), ("19899", "DC787")
 OPERATIONS = ("KQBE00", "KQCE10", "KJAB30", "KNFB20", "KMCA10", "BWHA1")
 HOSPITALS = ("1301", "1501", "4202", "6630", "8001", "7601", "5501")
@@ -73,14 +74,10 @@ def happen(p: Population, lives: list[Life], seed: int) -> Hospitals:
         second=pl.Series(rng.integers(0, 86_400, len(contacts) + len(own_contacts))),
     )
     diagnoses = pl.concat([diagnoses, own_diagnoses])
-    drawn = rng.random(len(diagnoses))
-    told = np.select([drawn < RETRACTED, drawn < TOLD_NOT_RETRACTED], ["Ja", "Nej"], "")
+    told = np.where(rng.random(len(diagnoses)) < TOLD_NOT_RETRACTED, "Nej", "")
     diagnoses = diagnoses.with_columns(
         retracted=pl.coalesce("retracted", pl.Series(told).replace("", None)),
-        modifier=pl.coalesce(
-            "modifier",
-            pl.Series(np.where(rng.random(len(diagnoses)) < SUSPECTED_NOT_FOUND, "2", "0")),
-        ),
+        modifier=pl.coalesce("modifier", pl.lit("0")),
     )
     operated = np.flatnonzero(rng.random(len(contacts)) < OPERATED)
     operations = contacts[operated].select(
@@ -119,6 +116,9 @@ def _of_population(p: Population, rng: np.random.Generator) -> tuple[pl.DataFram
     shares = np.array([share for share, *_ in DIAGNOSES])
     codes = np.array([codes for _, *codes in DIAGNOSES])
     which = rng.choice(len(DIAGNOSES), len(of), p=shares / shares.sum())
+    age = (day[of] - p.born[who[of]]).astype(int) / YEAR_DAYS
+    gives_birth = ~p.is_male[who[of]] & (age > 15) & (age < 50)
+    which[(which == BIRTH) & ~gives_birth] = 0
     by_shape = (day[of] >= np.datetime64(ICD_10_SINCE)).astype(int)
     return contacts, pl.DataFrame(
         {
@@ -178,9 +178,10 @@ def _of_department(part: int) -> pl.Expr:
     return pl.col("department").replace_strict(parts, return_dtype=pl.String)
 
 
-def lpr2(h: Hospitals) -> dict[str, dict[int, pl.DataFrame]]:
-    """Table → year → rows."""
-    contacts = h.contacts.filter(pl.col("start") < LPR2_COPIES_TO).with_columns(
+def lpr2(h: Hospitals, has_copies: bool) -> dict[str, dict[int, pl.DataFrame]]:
+    """Table → year → rows. Copies are of what LPR3 counts."""
+    until = LPR2_COPIES_TO if has_copies else LPR3_SINCE
+    contacts = h.contacts.filter(pl.col("start") < until).with_columns(
         year=pl.col("start").dt.year(), k_recnum=pl.col("contact") + FIRST_RECNUM
     )
     adm = contacts.join(
@@ -218,9 +219,10 @@ def lpr2(h: Hospitals) -> dict[str, dict[int, pl.DataFrame]]:
     }
 
 
-def lpr3(h: Hospitals) -> dict[str, pl.DataFrame]:
-    """Table → rows."""
-    contacts = h.contacts.filter(pl.col("start") >= LPR3_COPIES_FROM).with_columns(
+def lpr3(h: Hospitals, has_copies: bool) -> dict[str, pl.DataFrame]:
+    """Table → rows. Copies are of what LPR2 counts."""
+    since = LPR3_COPIES_FROM if has_copies else LPR3_SINCE
+    contacts = h.contacts.filter(pl.col("start") >= since).with_columns(
         dw_ek_kontakt=pl.col("contact") + FIRST_KONTAKT,
         lprindberetningssystem=pl.when(pl.col("start") < LPR3_SINCE)
         .then(pl.lit("LPR2"))

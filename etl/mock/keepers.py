@@ -1,7 +1,7 @@
 """Register keepers: what they know about everyone, written down as they would deliver it."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from etl import registers
 from etl.home import file_hash, replace_json
 from etl.mock import hospitals, registries
 from etl.mock import population as people
-from etl.mock.defects import BACKGROUND, Planter
+from etl.mock.defects import BACKGROUND, Planter, Wanted
 from etl.mock.life import SKIN_SPECIMEN, Life
 from etl.registers import Table
 
@@ -26,8 +26,6 @@ CORRECTED_YEARS = ("2003", "2021")
 SHORT_BY = 0.1
 REVIEW_DAY = "2023-05-10"
 LPR_DAY = DCR_DAY = DAR_DAY = "2023-04-01"
-DEFECT_YEAR = "2012"
-EXTRA_COLUMN = "bemaerkning"
 
 
 class Keeper:
@@ -46,8 +44,6 @@ class Keeper:
         coverage: str,
         complete_to: str | None = None,
         as_parquet: bool | tuple[str, ...] = False,
-        defects_in: Collection[tuple[str, str | None]] = (),
-        extra_column_in: str | None = None,
     ) -> None:
         """Write one delivery: `files` are (table, period, rows); the manifest comes last.
 
@@ -59,22 +55,12 @@ class Keeper:
         for name, period, frame in files:
             table = self.register.table(name)
             is_parquet = as_parquet is True or (bool(as_parquet) and name in as_parquet)
-            has_defects = (name, period) in defects_in
             place = f"{day}/{name}{period or ''}.{'parquet' if is_parquet else 'csv'}"
-            if name == "pato":
-                self.planter.note_nobody(self.register.name, place, frame)
-            if has_defects and table.contact:
-                frame = self.planter.plant_keys(
-                    self.register.name, place, frame, table.contact.name
-                )
             if is_parquet:
+                frame = self.planter.plant(self.register.name, name, period, place, frame)
                 path, rows = self._parquet(folder, table, period, frame)
             else:
-                path, rows = self._csv(
-                    folder, table, period, frame,
-                    has_defects=has_defects,
-                    has_extra_column=extra_column_in == name,
-                )  # fmt: skip
+                path, rows = self._csv(folder, table, period, place, frame)
             self.rows += rows
             listed.append(
                 {
@@ -110,28 +96,26 @@ class Keeper:
         folder: Path,
         table: Table,
         period: str | None,
+        place: str,
         frame: pl.DataFrame,
-        *,
-        has_defects: bool,
-        has_extra_column: bool,
     ) -> tuple[Path, int]:
         path = folder / f"{table.name}{period or ''}.csv"
-        place = f"{folder.name}/{path.name}"
+        register, planter = self.register.name, self.planter
         # A file holds the columns that its year had.
         columns = [column for column in table.columns if column.is_promised_for(period)]
         text = frame.select(
             *(_as_text(column, self.register.delimiter) for column in columns), BACKGROUND
         )
-        if has_defects:
-            text = self.planter.plant(self.register.name, table.name, place, text)
-        names = [column.name for column in columns]
-        written = text.select(names)
-        if has_extra_column:
-            written = written.with_columns(pl.lit("").alias(EXTRA_COLUMN))
+        text = planter.plant(register, table.name, period, place, text)
+        names, headings, extra = planter.column_names(
+            register, table.name, period, place, [column.name for column in columns]
+        )
+        written = text.select(names).rename(dict(zip(names, headings, strict=True)))
+        if extra:
+            written = written.with_columns(pl.lit("").alias(extra))
         content = written.write_csv(separator=self.register.delimiter, quote_style="necessary")
         content = content.replace('""', "")  # an empty value is written as nothing
-        if has_defects and self.register.name == "patobank":
-            content = self.planter.cut_lines(self.register.name, place, text, content)
+        content = planter.cut_lines(register, table.name, period, place, text, content)
         path.write_bytes(content.encode(self.register.encoding))
         return path, len(text)
 
@@ -293,16 +277,11 @@ def deliver_all(
     population: people.Population,
     lives: list[Life],
     seed: int,
+    wanted: Wanted,
     progress: Callable[[str], None],
 ) -> tuple[int, int, Planter]:
     """Write every register's deliveries. Returns deliveries, rows, and what was planted."""
-    nobody = {
-        requisition.number_as_given: requisition.expected
-        for life in lives
-        for requisition in life.requisitions
-        if requisition.expected
-    }
-    planter = Planter(seed, nobody)
+    planter = Planter(seed, wanted, population, lives)
     cpr, patobank, dsd, review = (
         Keeper(inbox, name, planter) for name in ("cpr", "patobank", "dsd", "dlms_review")
     )
@@ -327,7 +306,6 @@ def deliver_all(
         ],
         coverage="stock",
         complete_to=CPR_COMPLETE_TO,
-        defects_in=[("cpr3_t_adresse_hist", None)],
     )  # fmt: skip
     progress(f"cpr: {cpr.rows:,} rows")
 
@@ -350,7 +328,6 @@ def deliver_all(
         ],
         coverage="stock",
         complete_to=STOCK_COMPLETE_TO,
-        defects_in=[("pato", DEFECT_YEAR)],
     )
     patobank.deliver(
         PERIOD_DAY,
@@ -367,13 +344,13 @@ def deliver_all(
     )
     progress(f"patobank: {patobank.rows:,} rows")
 
-    dsd.deliver(
-        DSD_DAY,
-        [("sarcoma", None, table(dsd, "sarcoma", people.sarcoma_rows(population, seed),
-                                 life_sarcoma_rows, "diagnosis_date", "cpr"))],
-        coverage="stock",
-        extra_column_in="sarcoma",
-    )  # fmt: skip
+    sarcomas = table(dsd, "sarcoma", people.sarcoma_rows(population, seed), life_sarcoma_rows,
+                     "diagnosis_date", "cpr")  # fmt: skip
+    dsd.deliver(DSD_DAY, [("sarcoma", None, sarcomas)], coverage="stock")
+    for form, day, spoil in planter.refused():
+        dsd.deliver(day, [("sarcoma", None, sarcomas)], coverage="stock")
+        spoil(inbox / "dsd" / day)
+        planter.note_refused(form, "dsd", f"{day}/sarcoma.csv")
     nothing = _frame(review.register.table("review"), [])
     review.deliver(
         REVIEW_DAY,
@@ -390,21 +367,19 @@ def deliver_all(
         LPR_DAY,
         [
             (name, str(year), _whole(lpr2.register.table(name), rows))
-            for name, years in hospitals.lpr2(happened).items()
+            for name, years in hospitals.lpr2(happened, planter.wants("overlap")).items()
             for year, rows in years.items()
         ],
         coverage="stock",
-        defects_in=[(name, DEFECT_YEAR) for name in ("t_adm", "t_diag", "t_sksopr")],
     )
     lpr3.deliver(
         LPR_DAY,
         [
             (name, None, _whole(lpr3.register.table(name), rows))
-            for name, rows in hospitals.lpr3(happened).items()
+            for name, rows in hospitals.lpr3(happened, planter.wants("overlap")).items()
         ],
         coverage="stock",
         as_parquet=True,
-        defects_in=[("diagnoser", None), ("procedurer_kirurgi", None)],
     )
     progress(f"lpr2: {lpr2.rows:,} rows; lpr3: {lpr3.rows:,} rows")
     tumours = registries.cancer_rows(population, lives, seed)
@@ -412,7 +387,6 @@ def deliver_all(
         DCR_DAY,
         [("t_tumor", None, _whole(dcr.register.table("t_tumor"), tumours))],
         coverage="stock",
-        defects_in=[("t_tumor", None)],
     )
     dar.deliver(
         DAR_DAY,
@@ -422,7 +396,6 @@ def deliver_all(
         ],
         coverage="stock",
         as_parquet=("dodsaarsager",),
-        defects_in=[("t_dodsaarsag_1", None), ("t_dodsaarsag_2", None)],
     )
     progress(f"dcr: {dcr.rows:,} rows; dar: {dar.rows:,} rows")
     keepers = (cpr, patobank, dsd, review, lpr2, lpr3, dcr, dar)

@@ -17,7 +17,7 @@ SECOND_TABLE, THIRD_TABLE, OVERLAP_TO = (
     dt.date(2023, 1, 1),
 )
 CANCERS_A_YEAR, FROM_AGE = 0.008, 40
-FOUND_ONLY, NO_DATE, ANOTHER_DAY = 0.01, 0.001, 0.003
+NO_DATE, ANOTHER_DAY = 0.001, 0.003
 # Seen in a public generator that mimics the register.
 MANNERS = ("1", "01", "1", "01", "1", "2", "02", "3", "9", "99", "-", "0", "10", "")
 CAUSES = ("I219", "C349", "J189", "C509", "I639", "F039")
@@ -145,7 +145,7 @@ def death_rows(p: Population, lives: list[Life], seed: int) -> dict[str, pl.Data
         (
             str(n),
             d,
-            None if u < FOUND_ONLY and d >= SECOND_TABLE else d,
+            d,
             None if u < NO_DATE else d,
             True,
         )
@@ -186,6 +186,6 @@ def death_rows(p: Population, lives: list[Life], seed: int) -> dict[str, pl.Data
         "dodsaarsager": frame.filter(about >= THIRD_TABLE).select(
             BACKGROUND, cpr="number", doedsdato="about", doedsaarsag_tilgrundliggende=icd10,
             doedsmaade_kode="manner",
-            flag_valideret=pl.when(about < OVERLAP_TO).then(1).otherwise(0).cast(pl.Int64),
+            flag_valideret=pl.lit(1, pl.Int64),
         ),
     }  # fmt: skip
