@@ -162,7 +162,10 @@ def _parse_file(
     path = parsed.delivery.folder / file.path
     register = parsed.delivery.register
     given = read(con, parsed.scratch, register, table, file, path, unpack_times)
-    judged = judging.judge(con, given, path, file.period, file.rows, population, parsed.scratch)
+    delivered_on = parsed.delivery.delivered_on
+    judged = judging.judge(
+        con, given, path, file.period, file.rows, population, delivered_on, parsed.scratch
+    )
     period = file.period or NO_PERIOD
     # The same file under the same contract and rules always lands under the same name.
     identity = digest([file.sha256, register.version, register.name, file.table, period])[:16]
@@ -181,9 +184,9 @@ def _parse_file(
     )
     source = file.sha256[:12]
     kept = {
-        "landing": judging.landed(table, source, judged),
+        "landing": judging.landed(table, source, judged, delivered_on),
         "quarantine": judging.quarantined(table, source) if judged.quarantined else None,
-        "findings": judging.findings(table, source, file.period, judged),
+        "findings": judging.findings(table, source, file.period, judged, delivered_on),
     }
     for store, query in kept.items():
         if query:

@@ -4,6 +4,7 @@ The rows are read once into a Parquet file of their own, judged on the way; the 
 the columns of that file which it needs. So memory does not grow with the delivery.
 """
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from etl.registers import Column, Table
 
 MISSING = ("", "#N/A", "NULL", "Ukendt", "Uoplyst")
 SECONDS_A_DAY = 86_400
+# What older systems wrote where they knew no day.
+PLACEHOLDER = "date '1900-01-01'"
+# The sign for a character that is lost, as itself and as UTF-8 read as windows-1252.
+LOST = ("\ufffd", "ï¿½")
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,10 @@ def judge(
     period: str | None,
     expected_rows: int,
     population: str,
+    delivered_on: dt.date,
     scratch: Path,
 ) -> Judged:
-    """Read, type and judge a file.
+    """Read, type and judge a file. No day of it can lie after the day it was delivered on.
 
     Raises:
         DeliveryError: it breaks off, holds another number of rows than expected, or, in a mock
@@ -51,7 +57,7 @@ def judge(
     try:
         # Uncompressed: it is read at once and thrown away.
         con.execute(
-            f"copy ({_judging(given, population)}) to {quoted(place)} "
+            f"copy ({_judging(given, population, delivered_on)}) to {quoted(place)} "
             "(format parquet, compression uncompressed)"
         )
     except (duckdb.OutOfMemoryException, duckdb.InternalException):
@@ -93,7 +99,7 @@ def judge(
         "select reason, count(*) from judged where reason is not null group by all order by all"
     ).fetchall()
     quarantined = dict(reasons) | ({"malformed_line": malformed} if malformed else {})
-    findings, years, last_day = _told_of_landed_rows(con, table, period)
+    findings, years, last_day = _told_of_landed_rows(con, table, period, delivered_on)
     return Judged(
         rows,
         quarantined,
@@ -108,7 +114,7 @@ def judge(
 # ------------------------------------------------------------------ the one pass
 
 
-def _judging(given: Given, population: str) -> str:
+def _judging(given: Given, population: str, delivered_on: dt.date) -> str:
     """SQL: one row per given row, typed, with its reason and a hash of its values."""
     table = given.table
     tried, typed, told = [], [], []
@@ -156,7 +162,7 @@ def _judging(given: Given, population: str) -> str:
         ),
 
         judged as (
-            select *, {_reason(table, population)} as reason from told
+            select *, {_reason(table, population, delivered_on)} as reason from told
         )
 
         select
@@ -251,7 +257,18 @@ def _strict(table: Table) -> list[Column]:
     return [column for column in table.columns if column.is_required or column.is_key]
 
 
-def _reason(table: Table, population: str) -> str:
+def _impossible_days(column: Column, delivered_on: dt.date) -> list[tuple[str, str]]:
+    """(name, SQL condition) of the days that a column can be read as and cannot mean."""
+    if column.type != "date":
+        return []
+    name = f'"{column.name}"'
+    found = [(f"future_{column.name}", f"{name} > date '{delivered_on}'")]
+    if not column.may_be_1900:
+        found.append((f"placeholder_{column.name}", f"{name} = {PLACEHOLDER}"))
+    return found
+
+
+def _reason(table: Table, population: str, delivered_on: dt.date) -> str:
     """SQL: why a row goes to quarantine, or NULL. The first that applies counts."""
     reasons = []
     for column in table.number_columns:
@@ -271,6 +288,10 @@ def _reason(table: Table, population: str) -> str:
             if column.type != "text":
                 reasons.append(f"""when "unreadable {name}" then 'unreadable_{name}'""")
             reasons.append(f"""when "{name}" is null then 'missing_{name}'""")
+            reasons += [
+                f"when {condition} then '{reason}'"
+                for reason, condition in _impossible_days(column, delivered_on)
+            ]
     return f"case {' '.join(reasons)} end" if reasons else "null::varchar"
 
 
@@ -351,7 +372,9 @@ def _name_rows(con: duckdb.DuckDBPyConnection, given: Given, copies: int, malfor
         )
 
 
-def _findings(table: Table, period: str | None) -> list[tuple[str, str]]:
+def _findings(
+    table: Table, period: str | None, delivered_on: dt.date
+) -> list[tuple[str, str]]:
     """(name, SQL condition) of what is worth telling about rows that do land."""
     found = []
     for column in table.columns:
@@ -360,6 +383,10 @@ def _findings(table: Table, period: str | None) -> list[tuple[str, str]]:
             found.append((f"malformed_{name}", f'"{name}" is not null and "malformed {name}"'))
         elif column.type != "text" and not (column.is_required or column.is_key):
             found.append((f"unreadable_{name}", f'"unreadable {name}"'))
+            found += _impossible_days(column, delivered_on)
+        elif column.type == "text" and column.pattern:
+            lost = " or ".join(f"""contains("{name}", '{sign}')""" for sign in LOST)
+            found.append((f"unrepairable_{name}", f"({lost})"))
     if table.period_column and is_year(period):
         found.append(("outside_period", f'year("{table.period_column}") <> {period}'))
     return found
@@ -370,9 +397,9 @@ def is_year(period: str | None) -> bool:
 
 
 def _told_of_landed_rows(
-    con: duckdb.DuckDBPyConnection, table: Table, period: str | None
+    con: duckdb.DuckDBPyConnection, table: Table, period: str | None, delivered_on: dt.date
 ) -> tuple[dict[str, int], dict[int, int], str | None]:
-    named = _findings(table, period)
+    named = _findings(table, period, delivered_on)
     counts = con.execute(
         "select count(*)"
         + "".join(f", count(*) filter (where {condition})" for _, condition in named)
@@ -393,11 +420,11 @@ def _told_of_landed_rows(
 # ------------------------------------------------------------------ what is kept
 
 
-def landed(table: Table, source_file: str, judged: Judged) -> str:
-    """SQL of the rows that land. An unreadable number of a relative is emptied."""
+def landed(table: Table, source_file: str, judged: Judged, delivered_on: dt.date) -> str:
+    """SQL of the rows that land. What a finding calls unreadable or impossible is emptied."""
     columns = ", ".join(
-        f'case when not "malformed {c.name}" then "{c.name}" end as "{c.name}"'
-        if c.role == "relative"
+        f'case when {_keeps(c, judged, delivered_on)} then "{c.name}" end as "{c.name}"'
+        if _keeps(c, judged, delivered_on)
         else f'"{c.name}"'
         for c in table.columns
     )
@@ -405,6 +432,17 @@ def landed(table: Table, source_file: str, judged: Judged) -> str:
     return (
         f"select '{source_file}' as source_file, source_row, {columns} "
         f"from judged where reason is null{order}"
+    )
+
+
+def _keeps(column: Column, judged: Judged, delivered_on: dt.date) -> str:
+    """SQL: whether a landed value stays; nothing where every one does."""
+    if column.role == "relative":
+        return f'not "malformed {column.name}"'
+    return " and ".join(
+        f"not ({condition})"
+        for name, condition in _impossible_days(column, delivered_on)
+        if name in judged.findings
     )
 
 
@@ -426,9 +464,15 @@ def quarantined(table: Table, source_file: str) -> str:
         """
 
 
-def findings(table: Table, source_file: str, period: str | None, judged: Judged) -> str | None:
+def findings(
+    table: Table, source_file: str, period: str | None, judged: Judged, delivered_on: dt.date
+) -> str | None:
     """SQL of one row per finding about a landed row; None where there is none."""
-    per_row = [(n, condition) for n, condition in _findings(table, period) if n in judged.findings]
+    per_row = [
+        (name, condition)
+        for name, condition in _findings(table, period, delivered_on)
+        if name in judged.findings
+    ]
     if not per_row:
         return None
     return (

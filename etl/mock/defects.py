@@ -252,7 +252,8 @@ class Planter:
             self._note_file("columns", "columns_in_capitals_reversed", register, path, "linked")
             names = names[::-1]
             headings = [name.upper() for name in names]
-        if self.wants("columns") and table == "sarcoma":
+        is_refused = path[:10] in {day for _, _, day, _ in REFUSED}
+        if self.wants("columns") and table == "sarcoma" and not is_refused:
             extra = EXTRA_COLUMN
             self._note_file(
                 "columns", "column_too_many", register, path, f"finding:extra_column_{extra}"

@@ -108,6 +108,8 @@ def structural_checks(table: Table) -> list[Check]:
             checks.append(_in_allowed_values(suite, column))
         if column.pattern:
             checks.append(_matches_pattern(suite, column))
+        if column.length:
+            checks.append(_has_its_length(suite, column))
     return checks
 
 
@@ -147,6 +149,18 @@ def _matches_pattern(suite: str, column: Column) -> Check:
         {"column": column.name, "regex": column.pattern},
         why="A code of another form matches no code list. A few are mistyped, more is a change of "
         "coding.",
+    )
+
+
+def _has_its_length(suite: str, column: Column) -> Check:
+    return _structural(
+        suite,
+        f"{column.name}_has_its_length",
+        f"{column.name} has {column.length} places.",
+        "expect_column_values_to_match_regex",
+        {"column": column.name, "regex": f"^.{{{column.length}}}$"},
+        why="A leading zero gets lost where a code is kept as a number. Staging restores it; many "
+        "are an export through a spreadsheet.",
     )
 
 
