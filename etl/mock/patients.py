@@ -398,6 +398,12 @@ def _earlier_stay_abroad(course: _Course) -> None:
     course.life.stays_abroad.append((course.index - 900 * DAY, course.index - 500 * DAY, None))
 
 
+def _stay_abroad_that_never_ended(course: _Course) -> None:
+    """The day of return was never told; the next address says that there was one."""
+    course.life.stays_abroad.append((course.index - 900 * DAY, None, None))
+    course.life.addresses.append(("101", course.index - 500 * DAY, None, None))
+
+
 def _annulled_greenland(course: _Course) -> None:
     course.life.addresses.append(("955", course.index - 30 * DAY, None, "A"))
 
@@ -524,4 +530,5 @@ TWISTS: tuple[tuple[str, Allows, Callable[[_Course], None]], ...] = (
     ("earlier_stay_abroad", _first_seen_since(1985), _earlier_stay_abroad),
     ("certificate_of_another_day", _dies_in_denmark, _certificate_of_another_day),
     ("no_certificate", _dies_in_denmark, _no_certificate),
+    ("stay_abroad_that_never_ended", _first_seen_since(1985), _stay_abroad_that_never_ended),
 )  # fmt: skip
