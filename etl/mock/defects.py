@@ -376,7 +376,10 @@ def _lives_here(p: Population) -> np.ndarray:
 
 
 def in_persons(p: Population, issuer: Issuer, seed: int, wanted: Wanted) -> None:
-    """The defects that lie in persons, not in files: their numbers. Changes the population."""
+    """The defects that lie in persons, not in files: their numbers. Changes the population.
+
+    Nothing else of a life changes, so that the same things happen to everybody whatever is planted.
+    """
     rng = np.random.default_rng([seed, 11])
     is_parent = np.isin(p.number, np.r_[p.mother, p.father])
     free = _lives_here(p) & (p.former == "") & (p.deleted == "") & ~is_parent
@@ -386,8 +389,8 @@ def in_persons(p: Population, issuer: Issuer, seed: int, wanted: Wanted) -> None
     order = [int(i) for i in rng.permutation(free_born_then)]
     first, second, third = order[:FEW], order[FEW : 2 * FEW], order[2 * FEW : 3 * FEW]
     if "modulus_11" in wanted.names and first:
-        p.born[first] = p.born[first].astype("datetime64[Y]").astype("datetime64[D]")
-        p.number[first] = fail_modulus_11(issuer.issue(p.born[first], p.is_male[first]))
+        new_year = p.born[first].astype("datetime64[Y]").astype("datetime64[D]")
+        p.number[first] = fail_modulus_11(issuer.issue(new_year, p.is_male[first]))
     if "changed_numbers" in wanted.names and third:
         p.deleted[second] = issuer.issue(p.born[second], p.is_male[second])
         p.former[third] = issuer.issue(p.born[third], p.is_male[third])
@@ -467,12 +470,16 @@ def _owner_is_grown_up(key: str) -> Callable[[Planter, Row], bool]:
     return lambda planter, row: bool(planter.number_of(row[key])) and planter.age_at(row[key]) > 15
 
 
+def _is_of_1_january_unchecked(number: str) -> bool:
+    return number[:4] == "6101" and number.isdigit() and not passes_modulus_11(number)
+
+
 def _without_check_digit(planter: Planter, frame: pl.DataFrame) -> list[int]:
-    numbers = frame["v_pnr"].to_list()
+    """Hand-written persons whose number is one."""
     return [
         row
-        for row, number in enumerate(numbers)
-        if number[:4] in ("0101", "6101") and number.isdigit() and not passes_modulus_11(number)
+        for row, (number, is_background) in enumerate(frame.select("v_pnr", BACKGROUND).iter_rows())
+        if not is_background and _is_of_1_january_unchecked(number)
     ]
 
 
@@ -547,7 +554,9 @@ _ALL_FORMS = (
          _examined("renumbered", "C"), _someone("renumbered"), is_copy=True),
     # 4
     Form("modulus_11", "number_without_check_digit", "cpr3_t_person",
-         _flag("cpr", "cpr3_t_person", "numbers_of_1_january_pass_modulus_11"), None,
+         _flag("cpr", "cpr3_t_person", "numbers_of_1_january_pass_modulus_11"),
+         lambda planter, row: {"d_foddato": f"{birth_year(row['v_pnr'])}-01-01"},
+         lambda planter, row: _is_of_1_january_unchecked(row["v_pnr"]), period=None,
          also=_without_check_digit),
     # 5
     *(form for table, key, period in CONTACT_TABLES for form in (

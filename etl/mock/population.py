@@ -104,7 +104,9 @@ def population(persons: int, issuer: Issuer, seed: int) -> Population:
     ended = np.select([gone | disappeared | greenland, is_dead], [left, died], NEVER)
 
     number = issuer.issue(born, is_male)
-    unchecked = np.flatnonzero(rng.random(persons) < FAILS_MODULUS_11)
+    # Those of 1 January, whose numbers have run out, are a defect of the catalogue.
+    on_1_january = born == born.astype("datetime64[Y]").astype("datetime64[D]")
+    unchecked = np.flatnonzero((rng.random(persons) < FAILS_MODULUS_11) & ~on_1_january)
     number[unchecked] = fail_modulus_11(number[unchecked])
     former, changed_on = np.full(persons, "", dtype="U10"), np.full(persons, NEVER)
     changed = np.flatnonzero(rng.random(persons) < NUMBER_CHANGED)
