@@ -18,6 +18,7 @@ from benchmarks.demo import results_of
 from etl import ledger, steps
 from etl.cli import main
 from etl.home import Home
+from etl.mock import cases
 from etl.settings import CHECKOUT
 from tests import story
 
@@ -36,6 +37,11 @@ def ran(request) -> Path:
 
 def test_exactly_the_planted_patients_are_found_and_everyone_else_has_the_planted_reason(ran):
     assert story.wrong_verdicts(story.settings_of(ran), ran / "restricted" / "answers") == []
+
+
+def test_every_named_case_ends_as_it_is_written_beside_it(ran):
+    assert 20 <= len(cases.CASES)
+    assert story.wrong_cases(story.settings_of(ran), ran / "restricted" / "answers") == []
 
 
 def test_every_published_figure_is_computed_to_its_printed_digits(ran):

@@ -372,9 +372,7 @@ def _name_rows(con: duckdb.DuckDBPyConnection, given: Given, copies: int, malfor
         )
 
 
-def _findings(
-    table: Table, period: str | None, delivered_on: dt.date
-) -> list[tuple[str, str]]:
+def _findings(table: Table, period: str | None, delivered_on: dt.date) -> list[tuple[str, str]]:
     """(name, SQL condition) of what is worth telling about rows that do land."""
     found = []
     for column in table.columns:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from etl.errors import DeliveryError
-from etl.mock import answers, decoys, defects, patients
+from etl.mock import answers, cases, decoys, defects, patients
 from etl.mock.keepers import deliver_all
 from etl.mock.life import Registrar
 from etl.mock.numbers import Issuer
@@ -40,6 +40,7 @@ def write(
     issuer = Issuer()
     registrar = Registrar(issuer, seed)
     lives = patients.write(registrar) + decoys.write(registrar)
+    cases.name(lives)
     progress(f"{len(lives)} lives written by hand: patients, and persons who resemble them")
     others = population(max(persons - len(lives), 0), issuer, seed)
     defects.in_persons(others, issuer, seed, planned)

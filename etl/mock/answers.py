@@ -28,7 +28,8 @@ FACTORS = ("necrosis", "mitotic_grade", "invasion", "margins", "risk_group")
 README = """\
 What the mock registers hold, and what Kobling should find in them.
 
-persons.csv   every hand-written person: number in force, former numbers, verdict (included, the
+persons.csv   every hand-written person: the name of a named case (etl/mock/cases.py says what is odd
+              about each), number in force, former numbers, verdict (included, the
               criterion that fails first, no_person or not_a_candidate), index date, and per outcome
               the days from the index date, the event (0 censored, 1 outcome, 2 death) or prevalent;
               factor levels (empty = missing); twists that must change nothing
@@ -84,6 +85,7 @@ def _person(life: Life) -> dict:
     row = {
         "name": life.name,
         "kind": life.kind,
+        "case": life.case,
         "number": life.number,
         "former_numbers": " ".join(number for number, _ in life.former_numbers),
         "verdict": life.verdict,

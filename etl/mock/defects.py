@@ -191,6 +191,14 @@ class Planter:
             if life.kind == "number_used_again_by_another_laboratory"
             for r in life.requisitions
         }
+        self.never_ended = {
+            (life.number, str(departed))
+            for life in lives
+            for departed, returned, correction in life.stays_abroad
+            if returned is None and correction != "A"
+            and any(since > departed and annulled != "A" and municipality < "900"
+                    for municipality, since, _, annulled in life.addresses)
+        }  # fmt: skip
         p = population
         lives_here = _lives_here(p)
         self._people = {
@@ -623,7 +631,10 @@ _ALL_FORMS = (
     # 12
     Form("open_stays", "return_missing", "cpr3_t_adresse_udland_hist",
          _flag_staged("stg_cpr__stay_abroad", "a_stay_that_goes_on_has_no_later_address"),
-         _to("d_indrejse_dato", ""), _is_there("d_indrejse_dato"), period=None),
+         _to("d_indrejse_dato", ""), _is_there("d_indrejse_dato"), period=None,
+         also=lambda planter, frame: [
+             row for row, stay in enumerate(frame.select("v_pnr", "d_udrejse_dato").iter_rows())
+             if stay in planter.never_ended]),
     # 13
     Form("tumours", "morphology_never_coded", "t_tumor",
          _flag("dcr", "t_tumor", "morphology_is_coded"), _to("c_morfo3", "M9999X"), period=None,

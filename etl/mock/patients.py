@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
+from etl.mock import cases
 from etl.mock.life import BIOPSY, DAY, EXCISION, Life, Registrar, Requisition
 
 COHORT = Path(__file__).parent / "dlms_synthetic_cohort.csv"
@@ -244,11 +245,14 @@ def clinical_row(
 
 
 def _twist(registrar: Registrar, courses: list[_Course]) -> None:
-    """Give each twist to a handful of patients whose course allows it."""
+    """Give each twist to a handful of patients whose course allows it, named cases first."""
     order = [courses[i] for i in registrar.rng.permutation(len(courses))]
+    named = cases.twists()
     for name, allows, apply in TWISTS:
-        chosen = [course for course in order if course.is_plain and allows(course)][:A_HANDFUL]
-        for course in chosen:
+        own = [course for course in courses if named.get(course.life.name) == name]
+        assert all(allows(course) for course in own), f"{name}: a named case cannot have it"
+        free = [course for course in order if course.is_plain and course.life.name not in named]
+        for course in own + [course for course in free if allows(course)][: A_HANDFUL - len(own)]:
             course.life.twists.append(name)
             apply(course)
     for course in courses:
