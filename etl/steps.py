@@ -546,7 +546,10 @@ def _built_key(settings: Settings, home: Home) -> str | None:
 
 
 def check(settings: Settings, say: Say) -> None:
-    """Run the suites of staging and marts, keep every result and failing row, and refuse when a fatal is red."""
+    """Run the suites of staging and marts, keep every result and failing row.
+
+    Raises QualityError when a fatal check is red.
+    """
     from etl import quality
 
     home = open_home(settings)

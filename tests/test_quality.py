@@ -483,8 +483,8 @@ FAULTS = {
             at(1),
         ),
         "a_tumour_is_registered_once": (
-            "insert into t_tumor select * replace ('T3' as k_tumornr, 3 as source_row) from t_tumor "
-            "where source_row = 2",
+            "insert into t_tumor select * replace ('T3' as k_tumornr, 3 as source_row) "
+            "from t_tumor where source_row = 2",
             at(3),
         ),
         "diagnosed_from_1943": (

@@ -28,9 +28,9 @@ FACTORS = ("necrosis", "mitotic_grade", "invasion", "margins", "risk_group")
 README = """\
 What the mock registers hold, and what Kobling should find in them.
 
-persons.csv   every hand-written person: the name of a named case (etl/mock/cases.py says what is odd
-              about each), number in force, former numbers, verdict (included, the
-              criterion that fails first, no_person or not_a_candidate), index date, and per outcome
+persons.csv   every hand-written person: the name of a named case (etl/mock/cases.py says what is
+              odd about each), number in force, former numbers, verdict (included, the criterion
+              that fails first, no_person or not_a_candidate), index date, and per outcome
               the days from the index date, the event (0 censored, 1 outcome, 2 death) or prevalent;
               factor levels (empty = missing); twists that must change nothing
 flow.csv      the steps of the study's flow with the numbers that go in, leave and go on

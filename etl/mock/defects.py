@@ -78,8 +78,8 @@ CATALOGUE = (
          "Uoplyst in staging; flagged"),
     Kind(20, "mother_and_child", "a birth of a man or a child, a newborn's illness of a grown-up",
          "flagged"),
-    Kind(21, "columns", "columns in capitals, in another order, one too many; by name also renamed, "
-         "missing and doubled ones", "read all the same; by name refused"),
+    Kind(21, "columns", "columns in capitals, in another order, one too many; by name also "
+         "renamed, missing and doubled ones", "read all the same; by name refused"),
     Kind(22, "truncated", "lines that break off; by name also a file cut short or miscounted",
          "quarantined: malformed_line; by name refused"),
     Kind(23, "unvalidated", "a certificate of death that nobody has validated", "counts; told"),
@@ -697,7 +697,7 @@ _ALL_FORMS = (
     # 25
     Form("empty_keys", "requisition_number_missing", "pato", "quarantined:missing_k_rekvnr",
          _to("k_rekvnr", "")),
-    Form("empty_keys", "contact_key_empty", "t_adm", "quarantined:missing_k_recnum",
+    Form("empty_keys", "recnum_empty", "t_adm", "quarantined:missing_k_recnum",
          _to("k_recnum", ""), is_copy=True),
     Form("empty_keys", "diagnosis_missing", "t_diag", "quarantined:missing_c_diag",
          _to("c_diag", "")),
