@@ -219,7 +219,7 @@ def _is_planted_in(planted: Planted, reader: Reader, row: dict) -> bool:
 
 
 def _hold(reader: Reader, planted: Planted, kind: str, place: str) -> None:
-    """One file with a defect: what is found is what the sheet says; the rest is as in a clean one."""
+    """One file with a defect: what is found is what the sheet says, and no clean row is touched."""
     of_file = [row for row in planted.sheet if f"{row['register']}/{row['path']}" == place]
     rows_planted = {row["row"] for row in of_file if row["kind"] == kind}
     found, clean = Landed(reader, planted, place), reader.of_clean(place)
