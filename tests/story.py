@@ -178,9 +178,11 @@ def wrong_cases(settings: Settings, answers: Path, study: str = "dlms") -> list[
             return con.execute(query, [study, *values]).fetchall()
 
         for case in cases.CASES:
-            number = sheet[case.name]["number"]
-            person = person_id.get(number)
-            link = "linked" if person else reasons.get(number, "unknown_to_cpr")
+            row = sheet[case.name]
+            # The oldest is the one that the rows of nobody were written under.
+            numbers = [*row["former_numbers"].split(), row["number"]]
+            person = person_id.get(row["number"])
+            link = "linked" if person else reasons.get(numbers[0], "unknown_to_cpr")
             if link != case.link:
                 wrong.append(f"{case.name}: {link}, expected {case.link}. {case.odd}")
                 continue

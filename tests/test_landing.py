@@ -108,7 +108,7 @@ def test_a_day_that_cannot_be_is_emptied_with_a_finding_and_quarantined_where_re
             ]
         )
     )
-    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    home, _ = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
     assert rows(home, "quarantine", "source_row, reason") == [
         (5, "future_d_rekvdato"), (6, "placeholder_d_rekvdato"),
     ]  # fmt: skip

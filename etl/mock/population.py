@@ -111,7 +111,9 @@ def population(persons: int, issuer: Issuer, seed: int) -> Population:
     former, changed_on = np.full(persons, "", dtype="U10"), np.full(persons, NEVER)
     changed = np.flatnonzero(rng.random(persons) < NUMBER_CHANGED)
     former[changed] = issuer.issue(born[changed], is_male[changed])
-    changed_on[changed] = started[changed] + _days(rng.uniform(1, 20, len(changed)))
+    changed_on[changed] = np.minimum(
+        started[changed] + _days(rng.uniform(1, 20, len(changed))), LAST_DAY
+    )
     deleted = np.full(persons, "", dtype="U10")
     doubles = np.flatnonzero(rng.random(persons) < NUMBER_DELETED)
     deleted[doubles] = issuer.issue(born[doubles], is_male[doubles])
