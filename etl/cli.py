@@ -66,16 +66,24 @@ def main() -> None:
 )  # fmt: skip
 @click.option("--persons", type=click.IntRange(1), default=MOCK_PERSONS, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=MOCK_SEED, show_default=True)
-def mock(out: Path, answers: Path, persons: int, seed: int) -> None:
+@click.option(
+    "--defects", default="all", show_default=True, metavar="all|none|NAME[,NAME…]",
+    help="What to plant; a wrong name lists them.",
+)  # fmt: skip
+def mock(out: Path, answers: Path, persons: int, seed: int, defects: str) -> None:
     """Write mock registers with an answer sheet.
 
-    The deliveries are what four keepers would hand over; nobody in them exists.
+    The deliveries are what eight keepers would hand over; nobody in them exists. Defects are
+    planted a few rows each, in rows of the population. `all` leaves out the forms that refuse a
+    whole delivery: a renamed, missing or doubled column, and a file cut short. `columns` and
+    `truncated`, asked for by name, write further deliveries that have them.
 
     \b
     Example:
         kobling mock --out ../inbox --answers ../answers --persons 5000
+        kobling mock --out ../bad --answers ../answers --defects columns,truncated
     """
-    write_mock(out, answers, persons, seed)
+    write_mock(out, answers, persons, seed, defects)
 
 
 def mock_inbox(settings: Settings) -> None:
@@ -85,7 +93,7 @@ def mock_inbox(settings: Settings) -> None:
     write_mock(home.inbox, home.answers, MOCK_PERSONS, MOCK_SEED)
 
 
-def write_mock(out: Path, answers: Path, persons: int, seed: int) -> None:
+def write_mock(out: Path, answers: Path, persons: int, seed: int, defects: str = "all") -> None:
     from etl import mock as registers_of_nobody
 
     if answers.resolve().is_relative_to(out.resolve()):
@@ -93,7 +101,7 @@ def write_mock(out: Path, answers: Path, persons: int, seed: int) -> None:
             f"{answers}: the answers lie inside the inbox {out}. Expected them outside, or they "
             "would be received. Choose another folder."
         )
-    say(registers_of_nobody.write(out, answers, persons, seed, progress=say))
+    say(registers_of_nobody.write(out, answers, persons, seed, progress=say, wanted=defects))
 
 
 @main.command()

@@ -282,6 +282,8 @@ def _check_landing(con, parsed) -> list[dict]:
 
 
 EXPECTATIONS = Path(__file__).resolve().parent.parent / "expectations"
+# The warehouse's schemas whose tables have suites of their own.
+ROOMS = ("marts", "staging")
 
 
 # ------------------------------------------------------------------ link
@@ -582,7 +584,10 @@ def _built_key(settings: Settings, home: Home) -> str | None:
 
 
 def check(settings: Settings, say: Say) -> None:
-    """Run the marts' suites, keep every result and failing row, and refuse when a fatal is red."""
+    """Run the suites of staging and marts, keep every result and failing row.
+
+    Raises QualityError when a fatal check is red.
+    """
     from etl import quality
 
     home = open_home(settings)
@@ -591,8 +596,9 @@ def check(settings: Settings, say: Say) -> None:
         with connect(settings, home.warehouse) as con:
             if not _checked(con, refresh):
                 results = landing_results(home)
-                for suite in sorted((EXPECTATIONS / "marts").glob("*.json")):
-                    name = f"marts.{suite.stem}"
+                suites = (path for room in ROOMS for path in (EXPECTATIONS / room).glob("*.json"))
+                for suite in sorted(suites):
+                    name = f"{suite.parent.name}.{suite.stem}"
                     results += quality.run(
                         con,
                         name,

@@ -345,13 +345,19 @@ def is_greenland(address: dict) -> bool:
     return address["municipality"] is not None and 900 <= int(address["municipality"]) <= 999
 
 
+def next_home(person: dict, left: date) -> date | None:
+    """A stay whose return was never told ends with the next Danish address."""
+    moves = [row["moved_in"] for row in danish_addresses(person) if row["moved_in"]]
+    return min((day for day in moves if day > left), default=None)
+
+
 def absences(person: dict) -> list[tuple[date, date | None]]:
     """(departure, return or None) of every emigration, disappearance and move to Greenland.
 
     "The departure date of the address history; the status date where there is none."
     """
     stays = [
-        (row["departure"], row["return"])
+        (row["departure"], row["return"] or next_home(person, row["departure"]))
         for row in not_annulled(person["abroad"])
         if row["departure"]
     ]

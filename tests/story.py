@@ -14,6 +14,7 @@ import duckdb
 from duckdb_extensions import import_extension
 
 from etl.home import Home, pseudonym_key
+from etl.mock import cases
 from etl.settings import CHECKOUT, Settings
 
 # The paper's table: outcome, factor, level → risk (lower–upper), or against the reference → RD.
@@ -150,6 +151,59 @@ def wrong_verdicts(settings: Settings, answers: Path, study: str = "dlms") -> li
                 )
     if set(verdicts) != expected_candidates:
         wrong.append(f"{len(set(verdicts) - expected_candidates)} candidates nobody has planted")
+    return wrong
+
+
+def reason_of_number(settings: Settings) -> dict[str, str | None]:
+    """Why a number leads to nobody, by the restricted store; None where it leads to a person."""
+    import_extension("httpfs")
+    con = duckdb.connect()
+    con.execute("load httpfs")
+    key = pseudonym_key(settings).hex()
+    con.execute(
+        f"attach '{Home(settings.home).identity}' as identity (encryption_key '{key}', read_only)"
+    )
+    return dict(con.execute("select pnr, reason from identity.number").fetchall())
+
+
+def wrong_cases(settings: Settings, answers: Path, study: str = "dlms") -> list[str]:
+    """Every named case that did not end as it is written beside it."""
+    person_id, reasons = person_of_number(settings), reason_of_number(settings)
+    sheet = {row["case"]: row for row in answer_sheet(answers, "persons") if row["case"]}
+    assert set(sheet) == {case.name for case in cases.CASES}
+    wrong = []
+    with duckdb.connect(str(Home(settings.home).warehouse), read_only=True) as con:
+
+        def ask(query: str, *values: object) -> list[tuple]:
+            return con.execute(query, [study, *values]).fetchall()
+
+        for case in cases.CASES:
+            row = sheet[case.name]
+            # The oldest is the one that the rows of nobody were written under.
+            numbers = [*row["former_numbers"].split(), row["number"]]
+            person = person_id.get(row["number"])
+            link = "linked" if person else reasons.get(numbers[0], "unknown_to_cpr")
+            if link != case.link:
+                wrong.append(f"{case.name}: {link}, expected {case.link}. {case.odd}")
+                continue
+            found = ask(
+                "select coalesce(first_failed_criterion, 'included') from marts.exclusion_reasons "
+                "where study_id = ? and person_id = ?", person,
+            )  # fmt: skip
+            verdict = found[0][0] if found else "not_a_candidate" if person else "no_person"
+            if verdict != case.verdict:
+                wrong.append(f"{case.name}: {verdict}, expected {case.verdict}. {case.odd}")
+            for outcome in ("metastasis", "local_recurrence"):
+                told = ask(
+                    "select days, event_code::varchar from marts.time_to_event "
+                    "where study_id = ? and person_id = ? and outcome = ?", person, outcome,
+                ) or ask(
+                    "select null, 'prevalent' from marts.prevalent_outcome "
+                    "where study_id = ? and person_id = ? and outcome = ?", person, outcome,
+                )  # fmt: skip
+                expected = getattr(case, outcome)
+                if told != ([expected] if expected else []):
+                    wrong.append(f"{case.name}: {outcome} {told}, expected {expected}. {case.odd}")
     return wrong
 
 

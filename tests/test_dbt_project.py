@@ -6,6 +6,7 @@ import duckdb
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
+from etl import registers
 from etl.registers import dbt_sources
 from etl.settings import CHECKOUT
 from tests.written_lake import Lake, settings_for
@@ -297,6 +298,56 @@ def repaired() -> dict[str, str]:
 
 def test_every_mangling_of_the_danish_letter_is_repaired_and_no_other_code_touched(repaired):
     assert repaired == MANGLED
+
+
+def macro(name: str, call: str) -> str:
+    """SQL of a macro that needs no other than `matches`."""
+    macros = Environment(loader=FileSystemLoader(CHECKOUT / "dbt_project" / "macros"))
+    context = {"matches": lambda text, shape: f"regexp_matches({text}, '{shape}')"}
+    return getattr(macros.get_template(f"{name}.sql", globals=context).module, name)(*call)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("with_leading_zeros", (2,), {"1": "01", "01": "01", "15": "15", "A": "A", "123": "123"}),
+        ("with_leading_zeros", (4,), {"301": "0301", "1": "0001", "8A": "8A"}),
+        ("code_system_of", (), {
+            "DC449": "ICD-10", "41009": "ICD-8", "Y4109": "ICD-8", "ZDW99": None, "DA": None,
+            "4100912": None, "AZCA1": None}),
+        ("municipality_of_today", (), {
+            "101": "101", "0101": "101", "411": "411", "957": "957", "301": "Uoplyst",
+            "000": "Uoplyst", "": "Uoplyst", "x": "Uoplyst"}),
+    ],
+)  # fmt: skip
+def test_codes_are_restored_told_apart_and_put_in_their_place(name, arguments, expected):
+    sql = macro(name, ("code", *arguments))
+    rows = ", ".join(f"('{code}')" for code in expected)
+    found = duckdb.sql(f"select code, {sql} from (values {rows}) as given (code)").fetchall()
+    assert dict(found) == expected
+    assert name != "municipality_of_today" or duckdb.sql(
+        f"select {sql} from (values (null::varchar)) as given (code)"
+    ).fetchall() == [("Uoplyst",)]
+
+
+def test_staging_restores_the_zeros_of_every_code_whose_length_the_contract_says():
+    staging = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in (CHECKOUT / "dbt_project" / "models" / "staging").glob("*.sql")
+    }
+    declared = [
+        (register.name, table.name, column)
+        for register in registers.catalogue().values()
+        for table in register.tables
+        for column in table.columns
+        if column.length
+    ]
+    assert declared
+    for register, table, column in declared:
+        (model,) = [
+            text for text in staging.values() if f"source('{register}', '{table}')" in text
+        ]  # fmt: skip
+        assert f"with_leading_zeros('{column.name}', {column.length})" in model
 
 
 def test_nothing_is_lost_on_the_way_through_the_linkage_flow(lake):

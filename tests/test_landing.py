@@ -96,6 +96,51 @@ def test_an_unreadable_value_quarantines_where_required_and_is_a_finding_elsewhe
     assert rows(home, "findings", "source_row, finding") == [(42, "unreadable_d_modtdato")]
 
 
+def test_a_day_that_cannot_be_is_emptied_with_a_finding_and_quarantined_where_required(
+    settings, tmp_path
+):
+    """Delivered on 2024-06-01: the day itself can be, the next one cannot."""
+    text = PATO_HEADER + "".join(
+        f"1;R{n};1;1;{ANNA};{requested};{received};;11;T02120\n"
+        for n, (requested, received) in enumerate(
+            [
+                ("1994-03-01", "2024-06-01"),
+                ("1994-03-01", "2024-06-02"),
+                ("1994-03-01", "1900-01-01"),
+                ("1994-03-01", "1900-01-02"),
+                ("2024-06-02", "1994-03-01"),
+                ("1900-01-01", "1994-03-01"),
+            ]
+        )
+    )
+    home, _ = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert rows(home, "quarantine", "source_row, reason") == [
+        (5, "future_d_rekvdato"), (6, "placeholder_d_rekvdato"),
+    ]  # fmt: skip
+    assert rows(home, "findings", "source_row, finding") == [
+        (2, "future_d_modtdato"), (3, "placeholder_d_modtdato"),
+    ]  # fmt: skip
+    assert rows(home, "landing", "d_modtdato::varchar") == [
+        ("2024-06-01",), (None,), (None,), ("1900-01-02",),
+    ]  # fmt: skip
+
+
+def test_somebody_may_be_born_on_the_first_day_of_1900(settings, tmp_path):
+    text = PERSON_HEADER + f"{ANNA};{ANNA};K;01;1900-01-01;1971-01-01;;\n"
+    home, files = land(settings, write_delivery(tmp_path, "cpr", {"cpr3_t_person.csv": text}))
+    assert files[0].findings == {}
+    assert rows(home, "landing", "d_foddato::varchar") == [("1900-01-01",)]
+
+
+@pytest.mark.parametrize("lost", ["ï¿½KI030", "M88ï¿½03"])
+def test_a_character_that_is_lost_is_a_finding_and_stays_as_it_came(settings, tmp_path, lost):
+    text = PATO_HEADER + pato() + pato(requisition="R2", code=lost) + pato("", "R3", code=lost)
+    home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
+    assert files[0].findings == {"unrepairable_c_snomedkode": 1}
+    assert rows(home, "findings", "source_row") == [(2,)]
+    assert rows(home, "landing", "c_snomedkode") == [("T02120",), (lost,)]
+
+
 def test_a_required_column_that_is_unreadable_too_often_is_retyped(settings, tmp_path):
     text = PATO_HEADER + pato() + pato(day="01MAR1994", requisition="R2")
     message = refused(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))

@@ -496,6 +496,8 @@ def test_the_spring_of_2019_lies_in_both_systems(in_blocks):
     lpr3 = rows_of(in_blocks / "inbox", "lpr3", "kontakter").with_columns(
         contact=pl.col("dw_ek_kontakt").cast(pl.Int64) - hospitals.FIRST_KONTAKT
     )
+    # Planted contacts have keys of their own, beyond all others.
+    lpr2, lpr3 = (rows.filter(pl.col("contact") < 600_000_000) for rows in (lpr2, lpr3))
     copies = lpr3.filter(pl.col("lprindberetningssystem") == "LPR2")
     assert len(copies) > 20
     assert copies["dato_start"].min() >= "2019-02-01"

@@ -163,8 +163,9 @@ def _parse_file(
     register = parsed.delivery.register
     given = read(con, parsed.scratch, register, table, file, path, unpack_times)
     source = file.sha256[:12]
+    delivered_on = parsed.delivery.delivered_on
     judged = judging.judge(
-        con, given, path, source, file.period, file.rows, population, parsed.scratch
+        con, given, path, source, file.period, file.rows, population, delivered_on, parsed.scratch
     )
     period = file.period or NO_PERIOD
     # The same file under the same contract and rules always lands under the same name.
@@ -184,7 +185,7 @@ def _parse_file(
     )
     kept = {
         "quarantine": judging.quarantined(table, source) if judged.quarantined else None,
-        "findings": judging.findings(table, source, file.period, judged),
+        "findings": judging.findings(table, source, file.period, judged, delivered_on),
     }
     for store, query in kept.items():
         if query:

@@ -62,6 +62,7 @@ class Given:
     columns: tuple[str, ...]  # of `rows`
     broken: str  # what to say when the rows cannot be read to the end
     has_spaces: bool = True  # False where nothing in the whole file could be trimmed
+    is_ascii: bool = False  # True where no letter of the whole file can be lost
     plain: PlainText | None = None  # set where it is that
 
 
@@ -134,7 +135,7 @@ def _too_long(path: Path) -> DeliveryError:
 def _csv(scratch: Path, register: Register, table: Table, path: Path, unpack_times: int) -> Given:
     text = scratch / "transcoded.csv"
     shape = Shape(register.delimiter)
-    has_spaces = _transcode(path, text, register.encoding, unpack_times, shape)
+    has_spaces, is_ascii = _transcode(path, text, register.encoding, unpack_times, shape)
     try:
         with text.open(encoding="utf-8", newline="") as file:
             header = next(csv.reader(file, delimiter=register.delimiter), None)
@@ -173,15 +174,18 @@ def _csv(scratch: Path, register: Register, table: Table, path: Path, unpack_tim
     if shape.is_plain() and not has_spaces:
         fields = tuple(f"+{name}" if name in extra else name for name in names)
         plain = PlainText(text, register.delimiter, fields)
-    return Given(table, reading, again, tuple(extra), named, broken, has_spaces, plain)
+    return Given(table, reading, again, tuple(extra), named, broken, has_spaces, is_ascii, plain)
 
 
-def _transcode(source: Path, target: Path, encoding: str, unpack_times: int, shape: Shape) -> bool:
+def _transcode(
+    source: Path, target: Path, encoding: str, unpack_times: int, shape: Shape
+) -> tuple[bool, bool]:
     """Copy text as UTF-8. DuckDB's latin-1 refuses 0x80–0x9F, which windows-1252 uses.
 
-    Returns whether there is anything that could be trimmed: a space, or the start of a wide one.
+    Returns whether there is anything that could be trimmed (a space, or the start of a wide one),
+    and whether all of it is ASCII.
     """
-    has_spaces = False
+    has_spaces, is_ascii = False, True
     decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
     done = line_start = 0
     with opened(source, unpack_times) as given, target.open("wb") as plain:
@@ -209,8 +213,9 @@ def _transcode(source: Path, target: Path, encoding: str, unpack_times: int, sha
             plain.write(encoded)
             shape.add(encoded)
             has_spaces = has_spaces or " " in text or _has_wide_space(text)
+            is_ascii = is_ascii and piece.isascii()
             if not piece:
-                return has_spaces
+                return has_spaces, is_ascii
             done += len(piece)
 
 

@@ -5,6 +5,7 @@ to tell of it; only copies and unreadable lines, which are known at the end, mak
 be written again. Nothing holds the rows, so memory does not grow with the delivery.
 """
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,10 @@ from etl.registers import MISSING, Column, Table
 SECONDS_A_DAY = 86_400
 # DuckDB's errors come through Arrow as text.
 OURS = ("Out of Memory Error", "INTERNAL Error", "No space left")
+# What older systems wrote where they knew no day.
+PLACEHOLDER = "date '1900-01-01'"
+# The sign for a character that is lost, as itself and as UTF-8 read as windows-1252.
+LOST = ("\ufffd", "ï¿½")
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,10 @@ def judge(
     period: str | None,
     expected_rows: int,
     population: str,
+    delivered_on: dt.date,
     scratch: Path,
 ) -> Judged:
-    """Read, type and judge a file.
+    """Read, type and judge a file. No day of it can lie after the day it was delivered on.
 
     Raises:
         DeliveryError: it breaks off, holds another number of rows than expected, or, in a mock
@@ -58,7 +64,7 @@ def judge(
     landing, odd = scratch / "landed.parquet", scratch / "odd.parquet"
     try:
         hashes = divide(
-            *_judged_rows(con, given, population),
+            *_judged_rows(con, given, population, delivered_on),
             tuple(column.name for column in table.columns),
             source_file,
             landing,
@@ -107,7 +113,7 @@ def judge(
         "select reason, count(*) from refused group by all order by all"
     ).fetchall()
     quarantined = dict(reasons) | ({"malformed_line": malformed} if malformed else {})
-    findings, years, last_day = _told_of_landed_rows(con, table, period)
+    findings, years, last_day = _told_of_landed_rows(con, given, period, delivered_on)
     return Judged(
         rows,
         quarantined,
@@ -123,7 +129,7 @@ def judge(
 
 
 def _judged_rows(
-    con: duckdb.DuckDBPyConnection, given: Given, population: str
+    con: duckdb.DuckDBPyConnection, given: Given, population: str, delivered_on: dt.date
 ) -> tuple[pyarrow.Schema, Iterator[pyarrow.Table]]:
     if given.plain and is_short_way(given.table):
         return batches(
@@ -132,13 +138,13 @@ def _judged_rows(
             given.table,
             given.columns,
             MISSING,
-            lambda rows: _judging(replace(given, rows=rows), population),
+            lambda rows: _judging(replace(given, rows=rows), population, delivered_on),
         )
-    reader = con.execute(_judging(given, population)).to_arrow_reader(ROWS_AT_ONCE)
+    reader = con.execute(_judging(given, population, delivered_on)).to_arrow_reader(ROWS_AT_ONCE)
     return reader.schema, (pyarrow.Table.from_batches([batch]) for batch in reader)
 
 
-def _judging(given: Given, population: str) -> str:
+def _judging(given: Given, population: str, delivered_on: dt.date) -> str:
     """SQL: one row per given row, typed, with a hash of its values and what there is to tell.
 
     The struct `told` is NULL for nearly every row: those land, and that is all.
@@ -170,18 +176,18 @@ def _judging(given: Given, population: str) -> str:
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     cleaned = ", ".join(clean(f'"given {column.name}"') for column in table.columns)
     unreadable = [f'"unreadable {c.name}"' for c in table.columns if c.type != "text"]
+    emptied = {c.name: _is_emptied(c, delivered_on) for c in table.columns if _can_be_emptied(c)}
     relatives = [c.name for c in table.columns if c.role == "relative"]
-    emptied = [f'"{name}" is not null and "malformed {name}" is not null' for name in relatives]
     of_numbers = [
         f'"real {c.name}" := {condition}'
         for c, condition in zip(table.number_columns, real, strict=True)
     ]
     odd = " or ".join(
-        ["reason is not null", *unreadable, *emptied, *(c for c in real if c != "false")]
+        ["reason is not null", *unreadable, *emptied.values(), *(c for c in real if c != "false")]
     )
     lands = ", ".join(
-        f'case when "malformed {c.name}" is null then "{c.name}" end as "{c.name}"'
-        if c.role == "relative"
+        f'case when {emptied[c.name]} then null else "{c.name}" end as "{c.name}"'
+        if c.name in emptied
         else f'"{c.name}"'
         for c in table.columns
     )
@@ -195,7 +201,7 @@ def _judging(given: Given, population: str) -> str:
             *(f"{flag} := {flag}" for flag in unreadable),
             *of_numbers,
             *(f'"malformed {name}" := "malformed {name}" is not null' for name in relatives),
-            *(f'"as read {name}" := "{name}"' for name in relatives),
+            *(f'"as read {name}" := "{name}"' for name in emptied),
         ]
     )
     return f"""
@@ -221,7 +227,7 @@ def _judging(given: Given, population: str) -> str:
         ),
 
         judged as (
-            select *, {_reason(table, population)} as reason from told
+            select *, {_reason(table, population, delivered_on)} as reason from told
         )
 
         select
@@ -304,7 +310,34 @@ def _strict(table: Table) -> list[Column]:
     return [column for column in table.columns if column.is_required or column.is_key]
 
 
-def _reason(table: Table, population: str) -> str:
+def _impossible_days(column: Column, delivered_on: dt.date) -> list[tuple[str, str]]:
+    """(name, SQL condition) of the days that a column can be read as and cannot mean."""
+    if column.type != "date":
+        return []
+    name = f'"{column.name}"'
+    found = [(f"future_{column.name}", f"{name} > date '{delivered_on}'")]
+    if not column.may_be_1900:
+        found.append((f"placeholder_{column.name}", f"{name} = {PLACEHOLDER}"))
+    return found
+
+
+def _can_be_emptied(column: Column) -> bool:
+    """Whether what was read of a landed row may be kept out of the landing, with a finding."""
+    return column.role == "relative" or (
+        column.type == "date" and not (column.is_required or column.is_key)
+    )
+
+
+def _is_emptied(column: Column, delivered_on: dt.date) -> str:
+    """SQL: whether the value of a landed row says nothing that could be true."""
+    name = column.name
+    if column.role == "relative":
+        return f'("{name}" is not null and "malformed {name}" is not null)'
+    days = " or ".join(condition for _, condition in _impossible_days(column, delivered_on))
+    return f"coalesce({days}, false)"
+
+
+def _reason(table: Table, population: str, delivered_on: dt.date) -> str:
     """SQL: why a row goes to quarantine, or NULL. The first that applies counts."""
     reasons = []
     for column in table.number_columns:
@@ -324,6 +357,10 @@ def _reason(table: Table, population: str) -> str:
             if column.type != "text":
                 reasons.append(f"""when "unreadable {name}" then 'unreadable_{name}'""")
             reasons.append(f"""when "{name}" is null then 'missing_{name}'""")
+            reasons += [
+                f"when {condition} then '{reason}'"
+                for reason, condition in _impossible_days(column, delivered_on)
+            ]
     return f"case {' '.join(reasons)} end" if reasons else "null::varchar"
 
 
@@ -367,7 +404,7 @@ def _view_landed(
     """A view of the landed rows `nth`, with what is told of the odd ones among them."""
     columns = ", ".join(
         f'coalesce(odd."as read {c.name}", landed."{c.name}") as "{c.name}"'
-        if c.role == "relative"
+        if _can_be_emptied(c)
         else f'landed."{c.name}"'
         for c in table.columns
     )
@@ -425,7 +462,7 @@ def _name_rows(
             """
         )
     columns = ", ".join(
-        f'"as read {c.name}" as "{c.name}"' if c.role == "relative" else f'"{c.name}"'
+        f'"as read {c.name}" as "{c.name}"' if _can_be_emptied(c) else f'"{c.name}"'
         for c in table.columns
     )
     con.execute(
@@ -446,7 +483,7 @@ def _name_rows(
     )
 
 
-def _findings(table: Table, period: str | None) -> list[tuple[str, str]]:
+def _findings(table: Table, period: str | None, delivered_on: dt.date) -> list[tuple[str, str]]:
     """(name, SQL condition) of what is worth telling about rows that do land."""
     found = []
     for column in table.columns:
@@ -455,6 +492,10 @@ def _findings(table: Table, period: str | None) -> list[tuple[str, str]]:
             found.append((f"malformed_{name}", f'"{name}" is not null and "malformed {name}"'))
         elif column.type != "text" and not (column.is_required or column.is_key):
             found.append((f"unreadable_{name}", f'"unreadable {name}"'))
+            found += _impossible_days(column, delivered_on)
+        elif column.type == "text" and column.form:
+            lost = " or ".join(f"""contains("{name}", '{sign}')""" for sign in LOST)
+            found.append((f"unrepairable_{name}", f"({lost})"))
     if table.period_column and is_year(period):
         found.append(("outside_period", f'year("{table.period_column}") <> {period}'))
     return found
@@ -465,9 +506,12 @@ def is_year(period: str | None) -> bool:
 
 
 def _told_of_landed_rows(
-    con: duckdb.DuckDBPyConnection, table: Table, period: str | None
+    con: duckdb.DuckDBPyConnection, given: Given, period: str | None, delivered_on: dt.date
 ) -> tuple[dict[str, int], dict[int, int], str | None]:
-    named = _findings(table, period)
+    table = given.table
+    named = _findings(table, period, delivered_on)
+    if given.is_ascii:
+        named = [(name, condition) for name, condition in named if LOST[0] not in condition]
     counts = con.execute(
         "select count(*)"
         + "".join(f", count(*) filter (where {condition})" for _, condition in named)
@@ -503,9 +547,15 @@ def quarantined(table: Table, source_file: str) -> str:
         """
 
 
-def findings(table: Table, source_file: str, period: str | None, judged: Judged) -> str | None:
+def findings(
+    table: Table, source_file: str, period: str | None, judged: Judged, delivered_on: dt.date
+) -> str | None:
     """SQL of one row per finding about a landed row; None where there is none."""
-    per_row = [(n, condition) for n, condition in _findings(table, period) if n in judged.findings]
+    per_row = [
+        (name, condition)
+        for name, condition in _findings(table, period, delivered_on)
+        if name in judged.findings
+    ]
     if not per_row:
         return None
     return (

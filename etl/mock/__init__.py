@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from etl.errors import DeliveryError
-from etl.mock import answers, decoys, hospitals, patients
+from etl.mock import answers, cases, decoys, defects, hospitals, patients
 from etl.mock import population as people
 from etl.mock.keepers import deliver_all
 from etl.mock.life import Registrar
@@ -26,6 +26,7 @@ def write(
     persons: int,
     seed: int,
     progress: Callable[[str], None],
+    wanted: str = "all",
     *,
     block_persons: int = BLOCK_PERSONS,
     share_of_contacts: float | None = None,
@@ -35,18 +36,22 @@ def write(
     `persons` counts everyone; the patients and those who resemble them are always among them, all
     in the first block of `block_persons`. One block at a time is held in memory.
     `share_of_contacts` of the hospital contacts are written: by default all, and fewer of a town.
-    Returns one sentence on what was written. Raises DeliveryError when `out` is not empty, the disk
-    too full, or the persons more than there are numbers for.
+    `wanted` names the defects to plant, as `kobling mock --defects` does; all lie in the first
+    block. Returns one sentence on what was written. Raises DeliveryError when `out` is not empty,
+    the disk too full, or the persons more than there are numbers for, SettingsError where a defect
+    is not known.
     """
     if out.exists() and any(out.iterdir()):
         raise DeliveryError(
             f"{out}: not empty. Expected a new folder, so that nothing of an older mock is mixed "
             "in. Name another folder, or take this one away."
         )
+    planned = defects.wanted(wanted)
     _hold_to_the_disk(out, persons)
     issuer = Issuer()
     registrar = Registrar(issuer, seed)
     lives = patients.write(registrar) + decoys.write(registrar)
+    cases.name(lives)
     progress(f"{len(lives)} lives written by hand: patients, and persons who resemble them")
     everyone = max(persons, len(lives))
     if share_of_contacts is None:
@@ -63,11 +68,13 @@ def write(
             def blocks() -> Iterator[people.Population]:
                 for block, size in enumerate(_sizes(everyone, len(lives), block_persons)):
                     population = people.population(size, issuer, seed, block)
+                    if block == 0:
+                        defects.in_persons(population, issuer, seed, planned)
                     numbers.add(population)
                     yield population
 
             deliveries, rows, planter = deliver_all(
-                beside, blocks(), lives, seed, progress, share_of_contacts, everyone
+                beside, blocks(), lives, seed, planned, progress, share_of_contacts, everyone
             )
         answers.write(sheet, lives, planter.planted)
         answers_folder.mkdir(parents=True, exist_ok=True)

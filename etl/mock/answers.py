@@ -28,12 +28,15 @@ FACTORS = ("necrosis", "mitotic_grade", "invasion", "margins", "risk_group")
 README = """\
 What the mock registers hold, and what Kobling should find in them.
 
-persons.csv   every hand-written person: number in force, former numbers, verdict (included, the
-              criterion that fails first, no_person or not_a_candidate), index date, and per outcome
+persons.csv   every hand-written person: the name of a named case (etl/mock/cases.py says what is
+              odd about each), number in force, former numbers, verdict (included, the criterion
+              that fails first, no_person or not_a_candidate), index date, and per outcome
               the days from the index date, the event (0 censored, 1 outcome, 2 death) or prevalent;
               factor levels (empty = missing); twists that must change nothing
 flow.csv      the steps of the study's flow with the numbers that go in, leave and go on
-defects.csv   every planted defect: file, record number, and what the landing should make of it
+defects.csv   every planted defect, by its number in the catalogue and its form: file, record number
+              (0 is the file as a whole), and what should become of it. Forms that refuse a delivery
+              (of columns and truncated) are planted only by name: kobling mock --defects NAME
 cross_checks.csv   per person and check where the case, the outcome or the death should be found:
               cancer_registry (both, cohort, cancer_registry), metastasis (both, outcome, hospital),
               death (dates_differ, not_in_civil_register, not_in_cause_of_death_register)
@@ -95,6 +98,7 @@ def _person(life: Life) -> dict:
     row = {
         "name": life.name,
         "kind": life.kind,
+        "case": life.case,
         "number": life.number,
         "former_numbers": " ".join(number for number, _ in life.former_numbers),
         "verdict": life.verdict,

@@ -37,7 +37,7 @@ LPR3_SINCE = dt.date(2019, 4, 1)
 # LPR3 holds copies of LPR2's last two months, and LPR2 of LPR3's first three.
 LPR3_COPIES_FROM, LPR2_COPIES_TO = dt.date(2019, 2, 1), dt.date(2019, 7, 1)
 FIRST_RECNUM, FIRST_KONTAKT = 1_000_001, 300_000_001
-SUSPECTED_NOT_FOUND, RETRACTED, TOLD_NOT_RETRACTED = 0.02, 0.01, 0.59
+TOLD_NOT_RETRACTED = 0.6
 PADDED_TO = 18
 # Years whose keys a later export has padded with zeros.
 PADDED_YEARS = (range(1977, 1987), range(2005, 2011))
@@ -116,10 +116,9 @@ def happen(
         department=pl.Series(rng.integers(0, len(DEPARTMENTS), n, dtype=np.uint8)),
         second=pl.Series(rng.integers(0, 86_400, n, dtype=np.int32)),
     )
-    told = Shares([RETRACTED, TOLD_NOT_RETRACTED, 1 - RETRACTED - TOLD_NOT_RETRACTED])
-    found = Shares([SUSPECTED_NOT_FOUND, 1 - SUSPECTED_NOT_FOUND])
-    retracted = text_of(("Ja", "Nej", None), told.draw(len(diagnoses), rng))
-    modifier = text_of(("2", "0"), found.draw(len(diagnoses), rng))
+    # What was retracted, or looked for and not found, is a defect of the catalogue.
+    retracted = text_of(("Nej", None), rng.random(len(diagnoses)) >= TOLD_NOT_RETRACTED)
+    modifier = pl.repeat("0", len(diagnoses), eager=True)
     if lives:
         # What is said of a hand-written life stands.
         retracted = diagnoses.select(pl.coalesce("retracted", retracted)).to_series()
@@ -253,9 +252,10 @@ def _of_contacts(h: Hospitals, rows: pl.DataFrame, column: str) -> pl.Series:
     return h.contacts[column].gather((rows["contact"] - h.first).cast(pl.UInt32))
 
 
-def lpr2(h: Hospitals) -> dict[str, pl.DataFrame]:
-    """Table → rows with their `year`, in its order."""
-    contacts = h.contacts.filter(pl.col("start") < LPR2_COPIES_TO)
+def lpr2(h: Hospitals, has_copies: bool = True) -> dict[str, pl.DataFrame]:
+    """Table → rows with their `year`, in its order. Copies are of what LPR3 counts."""
+    until = LPR2_COPIES_TO if has_copies else LPR3_SINCE
+    contacts = h.contacts.filter(pl.col("start") < until)
     adm = contacts.select(
         BACKGROUND, "contact", k_recnum=pl.col("contact") + FIRST_RECNUM,
         year=pl.col("start").dt.year(), v_cpr="number", c_pattype="kind",
@@ -273,7 +273,7 @@ def lpr2(h: Hospitals) -> dict[str, pl.DataFrame]:
         start = pl.col("start")
         return (
             rows.with_columns(_of_contacts(h, rows, "start"))
-            .filter(start < LPR2_COPIES_TO)
+            .filter(start < until)
             .with_columns(year=start.dt.year())
             .with_columns(v_recnum=pl.when(is_padded).then(key.str.zfill(PADDED_TO)).otherwise(key))
         )
@@ -298,10 +298,11 @@ def lpr2(h: Hospitals) -> dict[str, pl.DataFrame]:
     }
 
 
-def lpr3(h: Hospitals) -> dict[str, pl.DataFrame]:
-    """Table → rows."""
+def lpr3(h: Hospitals, has_copies: bool = True) -> dict[str, pl.DataFrame]:
+    """Table → rows. Copies are of what LPR2 counts."""
+    since = LPR3_COPIES_FROM if has_copies else LPR3_SINCE
     system = pl.when(pl.col("start") < LPR3_SINCE).then(pl.lit("LPR2")).otherwise(pl.lit("LPR3"))
-    contacts = h.contacts.filter(pl.col("start") >= LPR3_COPIES_FROM)
+    contacts = h.contacts.filter(pl.col("start") >= since)
     kontakter = contacts.select(
         BACKGROUND, dw_ek_kontakt=pl.col("contact") + FIRST_KONTAKT,
         cpr="number", dato_start="start", tidspunkt_start=pl.col("second").cast(pl.String),
@@ -315,7 +316,7 @@ def lpr3(h: Hospitals) -> dict[str, pl.DataFrame]:
 
     def hanging_on(rows: pl.DataFrame) -> pl.DataFrame:
         start = _of_contacts(h, rows, "start")
-        return rows.with_columns(start).filter(pl.col("start") >= LPR3_COPIES_FROM)
+        return rows.with_columns(start).filter(pl.col("start") >= since)
 
     return {
         "kontakter": kontakter,

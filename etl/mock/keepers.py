@@ -10,9 +10,10 @@ import hashlib
 import io
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -22,7 +23,7 @@ from etl import registers
 from etl.home import file_hash, replace_json
 from etl.mock import hospitals, registries
 from etl.mock import population as people
-from etl.mock.defects import BACKGROUND, Planter
+from etl.mock.defects import BACKGROUND, Planter, Wanted
 from etl.mock.draws import Running, generator
 from etl.mock.life import SKIN_SPECIMEN, Life
 from etl.registers import Table
@@ -38,8 +39,6 @@ CORRECTED_YEARS = ("2003", "2021")
 SHORT_BY = 0.1
 REVIEW_DAY = "2023-05-10"
 LPR_DAY = DCR_DAY = DAR_DAY = "2023-04-01"
-DEFECT_YEAR = "2012"
-EXTRA_COLUMN = "bemaerkning"
 PROGRESS_SECONDS = 5
 # Pieces of files that may wait to be written: about one block of persons.
 PIECES_WAITING = 200
@@ -75,6 +74,9 @@ class File:
 
     def __init__(self, path: Path, table: Table, period: str | None) -> None:
         self.path, self.table, self.period = path, table, period
+        # A file holds the columns that its year had; in which order is settled by its first block.
+        self.columns = [column for column in table.columns if column.is_promised_for(period)]
+        self.extra: str | None = None
         self.rows = 0
         self.is_new = True
         self._sha256 = hashlib.sha256()
@@ -135,8 +137,6 @@ class Keeper:
         coverage: str,
         complete_to: str | None = None,
         as_parquet: bool | tuple[str, ...] = False,
-        defects_in: Collection[tuple[str, str | None]] = (),
-        extra_column_in: str | None = None,
     ) -> None:
         """Write one block of a delivery: `files` are (table, period, rows).
 
@@ -155,20 +155,11 @@ class Keeper:
             table = self.register.table(name)
             is_parquet = as_parquet is True or (bool(as_parquet) and name in as_parquet)
             path = folder / f"{name}{period or ''}.{'parquet' if is_parquet else 'csv'}"
-            place = f"{day}/{path.name}"
             file = self._files.setdefault((day, name, period), File(path, table, period))
-            has_extra_column = extra_column_in == name
             if self.is_first_block:
-                has_defects = (name, period) in defects_in
-                if name == "pato":
-                    self.planter.note_nobody(self.register.name, place, frame)
-                if has_defects and table.contact:
-                    frame = self.planter.plant_keys(
-                        self.register.name, place, frame, table.contact.name
-                    )
-                self._append(file, place, frame, has_defects, has_extra_column)
+                self._begin(file, f"{day}/{path.name}", frame)
             else:
-                self.writer.add(partial(self._append, file, place, frame, False, has_extra_column))
+                self.writer.add(partial(self._append, file, frame))
 
     def close(self) -> int:
         """Finish every file and write the manifests. Returns the number of deliveries."""
@@ -182,33 +173,44 @@ class Keeper:
             )
         return len(self._manifests)
 
-    def _append(
-        self, file: File, place: str, frame: pl.DataFrame, has_defects: bool, has_extra_column: bool
-    ) -> None:
+    def _begin(self, file: File, place: str, frame: pl.DataFrame) -> None:
+        """Write the first block of a file, with the defects that belong in it."""
+        register, table, period = self.register.name, file.table.name, file.period
+        if file.path.suffix == ".parquet":
+            self._append(file, self.planter.plant(register, table, period, place, frame))
+            return
+        text = frame.select(*(_as_text(column) for column in file.columns), BACKGROUND)
+        text = self.planter.plant(register, table, period, place, text)
+        names, headings, file.extra = self.planter.column_names(
+            register, table, period, place, [column.name for column in file.columns]
+        )
+        file.columns = [file.table.column(name) for name in names]
+        # An empty value is written as nothing.
+        written = text.select(
+            pl.col(name).replace("", None).alias(heading)
+            for name, heading in zip(names, headings, strict=True)
+        )
+        content = self._lines(file, written).decode("utf-8")
+        content = self.planter.cut_lines(register, table, period, place, text, content)
+        file.append_text(encoded(content.encode(), self.register.encoding), len(written))
+
+    def _append(self, file: File, frame: pl.DataFrame) -> None:
         if file.path.suffix == ".parquet":
             file.append_rows(frame.select(column.name for column in file.table.columns))
             return
-        # A file holds the columns that its year had.
-        columns = [column for column in file.table.columns if column.is_promised_for(file.period)]
-        delimiter, register = self.register.delimiter, self.register.name
-        if has_defects:
-            text = frame.select(*(_as_text(column) for column in columns), BACKGROUND)
-            text = self.planter.plant(register, file.table.name, place, text)
-            # An empty value is written as nothing.
-            written = text.select(pl.col(column.name).replace("", None) for column in columns)
-        else:
-            written = frame.select(_as_written(column) for column in columns)
-        if has_extra_column:
-            written = written.with_columns(pl.lit(None, pl.String).alias(EXTRA_COLUMN))
+        written = frame.select(_as_written(column) for column in file.columns)
+        file.append_text(encoded(self._lines(file, written), self.register.encoding), len(written))
+
+    def _lines(self, file: File, written: pl.DataFrame) -> bytes:
+        """Rows as CSV in UTF-8, with the header where they are the first."""
+        if file.extra:
+            written = written.with_columns(pl.lit(None, pl.String).alias(file.extra))
         lines = io.BytesIO()
         written.write_csv(
-            lines, separator=delimiter, quote_style="necessary", include_header=file.is_new
-        )
-        content = lines.getvalue()
-        if has_defects and register == "patobank":
-            cut = self.planter.cut_lines(register, place, text, content.decode("utf-8"))
-            content = cut.encode("utf-8")
-        file.append_text(encoded(content, self.register.encoding), len(written))
+            lines, separator=self.register.delimiter, quote_style="necessary",
+            include_header=file.is_new,
+        )  # fmt: skip
+        return lines.getvalue()
 
 
 def encoded(content: bytes, encoding: str) -> bytes:
@@ -394,6 +396,7 @@ def deliver_all(
     blocks: Iterable[people.Population],
     lives: list[Life],
     seed: int,
+    wanted: Wanted,
     progress: Callable[[str], None],
     share_of_contacts: float,
     persons: int,
@@ -402,19 +405,15 @@ def deliver_all(
 
     `lives` are written with the first block; `persons` counts them and all of the blocks.
     """
-    nobody = {
-        requisition.number_as_given: requisition.expected
-        for life in lives
-        for requisition in life.requisitions
-        if requisition.expected
-    }
-    planter = Planter(seed, nobody)
+    blocks = iter(blocks)
+    first = next(blocks)
+    planter = Planter(seed, wanted, first, lives)
     registries.register_cancers(lives)
     registries.register_metastases(lives)
     running, pace = Running(), Pace(persons - len(lives), progress)
     with Writer() as writer:
         keepers = {name: Keeper(inbox, name, planter, writer) for name in registers.catalogue()}
-        for block, population in enumerate(blocks):
+        for block, population in enumerate(chain([first], blocks)):
             _deliver_block(keepers, population, lives if block == 0 else [], seed, block, running,
                            share_of_contacts)  # fmt: skip
             for keeper in keepers.values():
@@ -422,11 +421,11 @@ def deliver_all(
             pace.tell(len(population), sum(keeper.rows for keeper in keepers.values()))
     for name, keeper in keepers.items():
         progress(f"{name}: {keeper.rows:,} rows")
-    return (
-        sum(keeper.close() for keeper in keepers.values()),
-        sum(keeper.rows for keeper in keepers.values()),
-        planter,
-    )
+    deliveries = sum(keeper.close() for keeper in keepers.values())
+    for form, day, spoil in planter.refused():
+        spoil(inbox / "dsd" / day)
+        planter.note_refused(form, "dsd", f"{day}/sarcoma.csv")
+    return deliveries, sum(keeper.rows for keeper in keepers.values()), planter
 
 
 class Pace:
@@ -484,7 +483,6 @@ def _deliver_block(
         ],
         coverage="stock",
         complete_to=CPR_COMPLETE_TO,
-        defects_in=[("cpr3_t_adresse_hist", None)],
     )  # fmt: skip
 
     pato = table(
@@ -501,7 +499,6 @@ def _deliver_block(
         ],
         coverage="stock",
         complete_to=STOCK_COMPLETE_TO,
-        defects_in=[("pato", DEFECT_YEAR)],
     )
     patobank.deliver(
         PERIOD_DAY,
@@ -517,13 +514,11 @@ def _deliver_block(
         as_parquet=True,
     )
 
-    dsd.deliver(
-        DSD_DAY,
-        [("sarcoma", None, table(dsd, "sarcoma", people.sarcoma_rows(population, seed, block),
-                                 life_sarcoma_rows, "diagnosis_date", "cpr"))],
-        coverage="stock",
-        extra_column_in="sarcoma",
-    )  # fmt: skip
+    sarcomas = table(dsd, "sarcoma", people.sarcoma_rows(population, seed, block),
+                     life_sarcoma_rows, "diagnosis_date", "cpr")  # fmt: skip
+    dsd.deliver(DSD_DAY, [("sarcoma", None, sarcomas)], coverage="stock")
+    for _, day, _ in dsd.planter.refused() if block == 0 else ():
+        dsd.deliver(day, [("sarcoma", None, sarcomas)], coverage="stock")
     nothing = _frame(review.register.table("review"), [])
     review.deliver(
         REVIEW_DAY,
@@ -532,33 +527,31 @@ def _deliver_block(
     )
 
     lpr2, lpr3, dcr, dar = (keepers[name] for name in ("lpr2", "lpr3", "dcr", "dar"))
+    has_copies = lpr2.planter.wants("overlap")
     happened = hospitals.happen(population, lives, seed, running, share_of_contacts, block)
     lpr2.deliver(
         LPR_DAY,
         [
             (name, year, _whole(lpr2.register.table(name), rows))
-            for name, of_all_years in hospitals.lpr2(happened).items()
+            for name, of_all_years in hospitals.lpr2(happened, has_copies).items()
             for year, rows in _by_year(of_all_years, of_all_years["year"])
         ],
         coverage="stock",
-        defects_in=[(name, DEFECT_YEAR) for name in ("t_adm", "t_diag", "t_sksopr")],
     )
     lpr3.deliver(
         LPR_DAY,
         [
             (name, None, _whole(lpr3.register.table(name), rows))
-            for name, rows in hospitals.lpr3(happened).items()
+            for name, rows in hospitals.lpr3(happened, has_copies).items()
         ],
         coverage="stock",
         as_parquet=True,
-        defects_in=[("diagnoser", None), ("procedurer_kirurgi", None)],
     )
     tumours = registries.cancer_rows(population, lives, seed, running, block)
     dcr.deliver(
         DCR_DAY,
         [("t_tumor", None, _whole(dcr.register.table("t_tumor"), tumours))],
         coverage="stock",
-        defects_in=[("t_tumor", None)],
     )
     dar.deliver(
         DAR_DAY,
@@ -568,7 +561,6 @@ def _deliver_block(
         ],
         coverage="stock",
         as_parquet=("dodsaarsager",),
-        defects_in=[("t_dodsaarsag_1", None), ("t_dodsaarsag_2", None)],
     )
 
 

@@ -55,6 +55,7 @@ class Life:
     has_certificate: bool = True
     registered_cancers: list[tuple[dt.date, tuple[str, str, str]]] = field(default_factory=list)
     metastases_in_hospital: list[tuple[dt.date, str, str]] = field(default_factory=list)
+    case: str = ""  # the name of a case, where the life is one
     # Check → where the case, outcome or death should be found; nothing where nowhere.
     cross_checks: dict[str, str] = field(default_factory=dict)
 

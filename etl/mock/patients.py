@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
+from etl.mock import cases
 from etl.mock.life import BIOPSY, DAY, EXCISION, Life, Registrar, Requisition
 
 COHORT = Path(__file__).parent / "dlms_synthetic_cohort.csv"
@@ -244,11 +245,14 @@ def clinical_row(
 
 
 def _twist(registrar: Registrar, courses: list[_Course]) -> None:
-    """Give each twist to a handful of patients whose course allows it."""
+    """Give each twist to a handful of patients whose course allows it, named cases first."""
     order = [courses[i] for i in registrar.rng.permutation(len(courses))]
+    named = cases.twists()
     for name, allows, apply in TWISTS:
-        chosen = [course for course in order if course.is_plain and allows(course)][:A_HANDFUL]
-        for course in chosen:
+        own = [course for course in courses if named.get(course.life.name) == name]
+        assert all(allows(course) for course in own), f"{name}: a named case cannot have it"
+        free = [course for course in order if course.is_plain and course.life.name not in named]
+        for course in own + [course for course in free if allows(course)][: A_HANDFUL - len(own)]:
             course.life.twists.append(name)
             apply(course)
     for course in courses:
@@ -398,6 +402,12 @@ def _earlier_stay_abroad(course: _Course) -> None:
     course.life.stays_abroad.append((course.index - 900 * DAY, course.index - 500 * DAY, None))
 
 
+def _stay_abroad_that_never_ended(course: _Course) -> None:
+    """The day of return was never told; the next address says that there was one."""
+    course.life.stays_abroad.append((course.index - 900 * DAY, None, None))
+    course.life.addresses.append(("101", course.index - 500 * DAY, None, None))
+
+
 def _annulled_greenland(course: _Course) -> None:
     course.life.addresses.append(("955", course.index - 30 * DAY, None, "A"))
 
@@ -524,4 +534,5 @@ TWISTS: tuple[tuple[str, Allows, Callable[[_Course], None]], ...] = (
     ("earlier_stay_abroad", _first_seen_since(1985), _earlier_stay_abroad),
     ("certificate_of_another_day", _dies_in_denmark, _certificate_of_another_day),
     ("no_certificate", _dies_in_denmark, _no_certificate),
+    ("stay_abroad_that_never_ended", _first_seen_since(1985), _stay_abroad_that_never_ended),
 )  # fmt: skip

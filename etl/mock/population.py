@@ -134,7 +134,9 @@ def population(persons: int, issuer: Issuer, seed: int, block: int = 0) -> Popul
     rng = generator(seed, block, 2)
     born, died, is_male = _births_and_deaths(persons, rng)
     numbers = issuer.issue_whole(born, is_male)
-    unchecked = np.flatnonzero(rng.random(persons) < FAILS_MODULUS_11)
+    # Those of 1 January, whose numbers have run out, are a defect of the catalogue.
+    on_1_january = born == born.astype("datetime64[Y]").astype("datetime64[D]")
+    unchecked = np.flatnonzero((rng.random(persons) < FAILS_MODULUS_11) & ~on_1_january)
     numbers[unchecked] = fail_modulus_11(numbers[unchecked])
     order = np.argsort(numbers)
     numbers, born, died, is_male = numbers[order], born[order], died[order], is_male[order]
@@ -176,7 +178,9 @@ def population(persons: int, issuer: Issuer, seed: int, block: int = 0) -> Popul
     changed = np.flatnonzero(rng.random(persons) < NUMBER_CHANGED)
     former, changed_on = np.arange(persons), np.full(persons, NEVER)
     former[changed] = persons + np.arange(len(changed))
-    changed_on[changed] = started[changed] + days(rng.uniform(1, 20, len(changed)))
+    changed_on[changed] = np.minimum(
+        started[changed] + days(rng.uniform(1, 20, len(changed))), LAST_DAY
+    )
     doubled = np.flatnonzero(rng.random(persons) < NUMBER_DELETED)
     more = np.r_[changed, doubled]
     numbers = np.r_[numbers, issuer.issue_whole(born[more], is_male[more])]

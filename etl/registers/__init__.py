@@ -81,6 +81,8 @@ class Column:
     first_year: int | None = None  # of the files that hold it; None is every year
     last_year: int | None = None
     refers_to: str | None = None  # the table whose key it holds, where that says whose row it is
+    may_be_1900: bool = False  # 1900-01-01 is a day like any other in it, not a placeholder
+    length: int | None = None  # of a code of digits whose leading zeros get lost
     may_be_absent: bool = False  # set for one file, by its year
 
     @property
@@ -261,6 +263,8 @@ def _column(node: dict, decimal: str) -> Column:
         first_year=own.get("firstYear"),
         last_year=own.get("lastYear"),
         refers_to=own.get("refersTo"),
+        may_be_1900=own.get("mayBe1900", False),
+        length=own.get("length"),
     )
 
 

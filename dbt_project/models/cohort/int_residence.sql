@@ -4,8 +4,8 @@
 -- it while nothing later says otherwise, who was never meant to live here (status 20), and who has
 -- not had a Danish address yet; where there is no address at all the status alone decides. A gap
 -- between two Danish addresses is no absence. The day of leaving is the last day of residence, and
--- the day of return is one too. An address or a stay without its first day began before the
--- register's memory.
+-- the day of return is one too. A stay whose return was never told ends with the next Danish
+-- address. An address or a stay without its first day began before the register's memory.
 with
 
 index_events as (
@@ -30,12 +30,32 @@ addresses as (
 
 ),
 
-stays_abroad as (
+stays_as_told as (
 
     select * from {{ ref('stg_cpr__stay_abroad') }}
     where
         coalesce(correction_code, '') <> 'A'
         and coalesce(departure_date, return_date) is not null
+
+),
+
+stays_abroad as (
+
+    select
+        stays_as_told.person_id,
+        stays_as_told.departure_date,
+        coalesce(stays_as_told.return_date, min(addresses.moved_in_date)) as return_date
+    from stays_as_told
+    left join addresses
+        on
+            stays_as_told.person_id = addresses.person_id
+            and stays_as_told.return_date is null
+            and stays_as_told.departure_date < addresses.moved_in_date
+            and not addresses.is_in_greenland
+    group by
+        stays_as_told.person_id,
+        stays_as_told.departure_date,
+        stays_as_told.return_date
 
 ),
 

@@ -1,4 +1,5 @@
--- One row per address in Denmark or Greenland that a person has had. Renames and casts only.
+-- One row per address in Denmark or Greenland that a person has had. Renames and casts, and the
+-- municipality as far as it is one of today.
 with
 
 source as (
@@ -15,6 +16,7 @@ renamed as (
 
         ---------- what
         c_kom as municipality_code,
+        {{ municipality_of_today('c_kom') }} as municipality,
         c_annkor as correction_code,
 
         ---------- when
@@ -22,6 +24,7 @@ renamed as (
         d_fraflyt_dato as moved_out_date,
 
         ---------- where it came from
+        period,
         source_row
 
     from source

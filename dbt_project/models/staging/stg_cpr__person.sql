@@ -24,7 +24,7 @@ renamed as (
         source_row,
 
         ---------- what
-        c_status as status_code,
+        {{ with_leading_zeros('c_status', 2) }} as status_code,
         case c_kon when 'M' then 'male' when 'K' then 'female' end as sex
 
     from source

@@ -21,6 +21,7 @@ renamed as (
         d_indrejse_dato as return_date,
 
         ---------- where it came from
+        period,
         source_row
 
     from source

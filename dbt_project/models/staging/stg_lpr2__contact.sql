@@ -17,7 +17,7 @@ renamed as (
         c_pattype as patient_kind_code,
         c_sgh as hospital_code,
         c_afd as department_code,
-        c_spec as specialty_code,
+        {{ with_leading_zeros('c_spec', 2) }} as specialty_code,
         c_adiag as main_diagnosis_code,
 
         ---------- when

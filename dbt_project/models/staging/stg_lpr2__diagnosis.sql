@@ -15,6 +15,7 @@ renamed as (
 
         ---------- what
         c_diag as diagnosis_code,
+        {{ code_system_of('c_diag') }} as code_system,
         c_diagtype as diagnosis_type_code,
         c_diagmod as diagnosis_modifier_code,
         c_tildiag as additional_code,

@@ -15,6 +15,7 @@ renamed as (
 
         ---------- what
         diagnosekode as diagnosis_code,
+        {{ code_system_of('diagnosekode') }} as code_system,
         diagnosetype as diagnosis_type_code,
         senere_afkraeftet as retracted,
         diagnosekode_parent as parent_diagnosis_code,
