@@ -19,7 +19,7 @@ from benchmarks.demo import CHECKOUT, machine
 
 RESULT = Path(__file__).parent / "mock.json"
 # Both write all contacts; a town would write fewer.
-PERSONS = (300_000, 1_200_000)
+PERSONS = (250_000, 1_000_000)
 PIECE_BYTES = 1 << 20
 
 

@@ -292,7 +292,7 @@ def test_a_mock_that_breaks_off_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_disk_that_is_too_small_is_seen_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2_000_000_000))
-    with pytest.raises(DeliveryError, match=r"2\.0 GB free\. Expected about 13\.0 GB"):
+    with pytest.raises(DeliveryError, match=r"2\.0 GB free\. Expected about 14\.0 GB"):
         mock.write(tmp_path / "a" / "inbox", tmp_path / "answers", 10_000_000, 1, lambda _: None)
     assert list(tmp_path.iterdir()) == []
 

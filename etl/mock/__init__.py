@@ -17,7 +17,7 @@ from etl.mock.numbers import Issuer
 
 BLOCK_PERSONS = 100_000
 # As measured, with a tenth more: bytes of an inbox and its answers for a person. A town has fewer.
-BYTES_A_PERSON = 1_300
+BYTES_A_PERSON = 1_400
 
 
 def write(
