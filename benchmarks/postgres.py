@@ -124,6 +124,7 @@ def one_run(server: Server, way: str, schema: str, rows: int) -> dict:
 
 def run() -> dict:
     """Measure, and keep it in benchmarks/postgres.json."""
+    load_before = os.getloadavg()[0]
     with postgres_server.running() as server:
         for schema, rows in (("smaller", SMALLER_ROWS), ("larger", FULL_ROWS)):
             server.run(f"create schema {schema}", TABLE.format(schema=schema, rows=rows))
@@ -139,6 +140,8 @@ def run() -> dict:
     result = {
         "machine": machine(),
         "measured_on": time.strftime("%Y-%m-%d"),
+        # Well above the number of cores, others were at work and only the ratios say something.
+        "load_average": [round(load_before, 1), round(os.getloadavg()[0], 1)],
         "target_rows_per_second": TARGET_ROWS_A_SECOND,
         "runs": RUNS,
         "rows": SMALLER_ROWS,

@@ -82,6 +82,10 @@ def write(
             if taken.broke:  # DuckDB only knows that its input ended
                 raise taken.broke from None
             raise
+        except RuntimeError as error:
+            if "interrupted" in str(error):  # how DuckDB says that Ctrl-C was pressed
+                raise KeyboardInterrupt from None
+            raise
         finally:
             con.unregister("pulled")
     if {period: rows for _, period, rows in written} != plan.periods:
