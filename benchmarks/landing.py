@@ -168,7 +168,10 @@ def measured(work: str, folder: Path, rows: int) -> dict:
 def run() -> dict:
     """All alternatives in turns; medians of `RUNS`, and once each with `MANY_ROWS`."""
     result = {"machine": machine(), "rows": ROWS, "runs": RUNS, "many_rows": MANY_ROWS}
-    for key, rows, runs in (("median", ROWS, RUNS), ("once", MANY_ROWS, 1)):
+    for key, rows, runs in (
+        (f"{ROWS:,} rows, median of {RUNS}", ROWS, RUNS),
+        (f"{MANY_ROWS:,} rows, once", MANY_ROWS, 1),
+    ):
         with tempfile.TemporaryDirectory() as place:
             root = Path(place)
             folders = {
