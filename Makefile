@@ -5,7 +5,8 @@ SETUP := .venv/installed
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := False
 
-.PHONY: help demo test lint contracts released bench lock sources clean
+.PHONY: help demo test lint contracts released bench bench-demo bench-landing bench-mock \
+	bench-postgres lock sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,8 +33,12 @@ contracts: $(SETUP) ## What has changed in the contracts since they were release
 released: $(SETUP) ## Make the present contracts the released ones
 	@$(BIN)/python -m etl.registers.changes --release
 
-bench: $(SETUP)   ## Time and memory of the demo, kept in benchmarks/
+bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks/ and the README
 	@$(BIN)/python -m benchmarks.demo
+	@$(BIN)/python -m benchmarks.rates
+
+bench-demo bench-landing bench-mock bench-postgres: $(SETUP) ## One of them alone
+	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
 
 sources: $(SETUP) ## Write the dbt sources from the contracts
 	@$(BIN)/python -m etl.registers.dbt_sources
