@@ -686,7 +686,7 @@ def test_the_short_way_leads_where_the_long_one_does(
     for is_short in (True, False):
         with monkeypatch.context() as patch:
             if not is_short:
-                patch.setattr(landing.judging, "is_short_way", lambda _: False)
+                patch.setattr(plain.Shape, "is_plain", lambda _: False)
             place = tmp_path_factory.mktemp("way")
             folder = write_delivery(place, "lpr2", {"t_diag.csv": text})
             set_rows(folder, len(rows))
