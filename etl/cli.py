@@ -144,7 +144,7 @@ def receive(
     same delivery twice is received once.
 
     \b
-    Examples:
+    Example:
         kobling receive ../inbox
         kobling receive --from postgresql://reader@db.example.dk/pato \\
             --register patobank --complete-to 2024-05-31

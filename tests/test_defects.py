@@ -218,6 +218,21 @@ def _is_planted_in(planted: Planted, reader: Reader, row: dict) -> bool:
     return planted.files[place] != reader.clean.files[place]
 
 
+def _of_the_same_requisition(found: Landed, rows: set[int]) -> set[tuple[str, int]]:
+    if found.table.name != "pato":
+        return set()
+    names = [column.name for column in found.table.columns]
+    inst, number = names.index("k_inst"), names.index("k_rekvnr")
+    requisitions = {
+        (values[inst], values[number]) for row, values in found.values.items() if row in rows
+    }
+    return {
+        ("landing.patobank.pato:requisition_is_of_one_person", row)
+        for row, values in found.values.items()
+        if (values[inst], values[number]) in requisitions
+    }
+
+
 def _hold(reader: Reader, planted: Planted, kind: str, place: str) -> None:
     """One file with a defect: what is found is what the sheet says, and no clean row is touched."""
     of_file = [row for row in planted.sheet if f"{row['register']}/{row['path']}" == place]
@@ -237,9 +252,11 @@ def _hold(reader: Reader, planted: Planted, kind: str, place: str) -> None:
     wanted = {(name, row) for name, row in said("flagged") if name.startswith("landing.")}
     checks = {name for name, _ in wanted}
     assert {(name, row) for name, row in found.flagged if name in checks} == wanted
-    # No other check of the table has more to say about rows in which nothing is planted.
+    # No other check of the table has more to say about rows in which nothing is planted, but that
+    # another number in one row contradicts the other rows of its requisition.
+    contradicted = _of_the_same_requisition(found, rows_planted) if kind == "numbers" else set()
     assert {flag for flag in found.flagged if flag[1] not in rows_planted} <= clean.flagged | {
-        flag for flag in found.flagged if kind in WHOLE_FILES | IN_PERSONS
+        flag for flag in found.flagged if kind in WHOLE_FILES | IN_PERSONS or flag in contradicted
     }
     _hold_clean_rows(kind, found, clean, rows_planted)
     linked, unlinked = reader.linked(found)

@@ -337,8 +337,9 @@ def pathology_rows(p: Population, seed: int, running: Running, block: int = 0) -
     codes = CODES_IN_EXAMINATION[kind]
     requisition = np.repeat(np.arange(len(who)), codes)
     sequence = np.arange(len(requisition)) - np.repeat(np.cumsum(codes) - codes, codes)
-    received = day + rng.integers(0, 3, len(who)).astype("timedelta64[D]")
+    received = np.minimum(day + rng.integers(0, 3, len(who)).astype("timedelta64[D]"), LAST_DAY)
     answered = received + rng.integers(1, 15, len(who)).astype("timedelta64[D]")
+    answered[answered > LAST_DAY] = NEVER  # not yet, when the register was delivered
     year = years_of(day)
     examinations = pl.DataFrame(
         {
