@@ -116,9 +116,10 @@ def one_run(server: Server, way: str, schema: str, rows: int) -> dict:
     seconds, processor, peak = map(float, ended.stdout.splitlines()[-1].split())
     return {
         "rows_per_second": round(rows / seconds),
-        "client_processor_seconds": round(processor, 2),
-        "peak_mebibytes": round(peak),
-        "written_mebibytes": round(written / 2**20, 1),
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(processor, 2),  # of the client
+        "peak_mib": round(peak),
+        "written_mib": round(written / 2**20, 1),
     }
 
 
@@ -144,17 +145,15 @@ def run() -> dict:
         "load_average": [round(load_before, 1), round(os.getloadavg()[0], 1)],
         "target_rows_per_second": TARGET_ROWS_A_SECOND,
         "runs": RUNS,
-        "rows": SMALLER_ROWS,
-        "median": {
+        f"{SMALLER_ROWS:,} rows, median of {RUNS}": {
             way: {key: statistics.median(each[key] for each in runs) for key in runs[0]}
             for way, runs in measured.items()
         },
-        "full_rows": FULL_ROWS,
-        "full": full,
+        f"{FULL_ROWS:,} rows, once": full,
     }
     RESULT.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return result
 
 
 if __name__ == "__main__":
-    click.echo(json.dumps(run()["median"], indent=2))
+    run()

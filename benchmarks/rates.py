@@ -50,7 +50,7 @@ def figures(results: dict[str, dict]) -> str:
             lines.append(f"| **{title}** | | | | | | |")
             lines += [
                 f"| {alternative} | {found['rows_per_second']:,.0f} | {found['seconds']:.1f} | "
-                f"{found['cpu_seconds']:.1f} | {found['peak_mib']:.0f} | "
+                f"{found['cpu_seconds']:.1f} | {found['peak_mib'] or ''} | "
                 f"{found['seconds'] / ours['seconds']:.2f}× | "
                 f"{found['cpu_seconds'] / ours['cpu_seconds']:.2f}× |"
                 for alternative, found in alternatives.items()
