@@ -4,6 +4,8 @@ BIN := .venv/bin
 SETUP := .venv/installed
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := False
+# Modules are compiled once: without this, where it is set, every command compiles them again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test lint contracts released bench bench-demo bench-landing bench-mock \
 	bench-postgres lock sources clean
