@@ -335,5 +335,94 @@ def quarantine(register: str | None, reason: str | None, rows: bool) -> None:
     click.echo(steps.quarantine_list(Settings.from_environment(), register, reason, rows))
 
 
+@main.group(cls=InStoryOrder)
+def study() -> None:
+    """Write, check and explain studies: a study is a folder of data.
+
+    \b
+    Example:
+        kobling study check
+    """
+
+
+@study.command("new")
+@click.argument("name")
+@click.option("--like", default="dlms", show_default=True, help="The study to begin from.")
+@click.option("--title", help="Its heading.")
+def study_new(name: str, like: str, title: str | None) -> None:
+    """Make a folder NAME to be edited, from a study that works.
+
+    \b
+    Example:
+        kobling study new dlms_short_list --title "Leiomyosarcoma by the short list"
+    """
+    from etl import steps
+
+    click.echo(steps.study_new(Settings.from_environment(), name, like, title))
+
+
+@study.command("check")
+@click.argument("name", required=False)
+def study_check(name: str | None) -> None:
+    """Tell whether NAME, or every study, is without contradiction.
+
+    The first contradiction is told with file, line, what was found and what was expected. An
+    editor that reads dbt_project/studies/study.schema.json tells most of them while one types.
+
+    \b
+    Example:
+        kobling study check dlms
+    """
+    from etl import steps
+
+    click.echo(steps.study_check(Settings.from_environment(), name))
+
+
+@study.command("show")
+@click.argument("name")
+def study_show(name: str) -> None:
+    """Print the definition of NAME in words.
+
+    \b
+    Example:
+        kobling study show dlms
+    """
+    from etl import steps
+
+    click.echo(steps.study_show(Settings.from_environment(), name))
+
+
+@study.command("flow")
+@click.argument("name")
+def study_flow(name: str) -> None:
+    """Print the flow of NAME's live release: who went in, who left at each step, and why.
+
+    \b
+    Example:
+        kobling study flow dlms
+    """
+    from etl import steps
+
+    click.echo(steps.study_flow(Settings.from_environment(), name))
+
+
+@study.command("why")
+@click.argument("name")
+@click.option("--person", required=True, metavar="ID", help="person_id of the warehouse.")
+def study_why(name: str, person: str) -> None:
+    """Tell why a person is in NAME or out of it, with the rows that decided.
+
+    ID is the person_id of warehouse.duckdb, as in marts.exclusion_reasons; never a personal
+    number.
+
+    \b
+    Example:
+        kobling study why dlms --person 2408998029736760139
+    """
+    from etl import steps
+
+    click.echo(steps.study_why(Settings.from_environment(), name, person))
+
+
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ import polars as pl
 
 from etl import deliveries, evidence, ledger, linkage, registers, studies
 from etl import release as releases
-from etl.errors import DeliveryError, KoblingError, QualityError, ReleaseError
+from etl.errors import DeliveryError, KoblingError, QualityError, ReleaseError, SettingsError
 from etl.home import (
     Home,
     connect,
@@ -914,12 +914,7 @@ def summary(settings: Settings, study: str) -> str:
     from etl import report
 
     studies.read(settings.project, study)
-    live = releases.current(Home(settings.home), study)
-    if live is None:
-        raise ReleaseError(
-            f"{study}: no release yet. Expected one under {Home(settings.home).releases}. "
-            "Run `kobling run` first."
-        )
+    live = _live(settings, study)
     document = read_json(live / "estimates.json")
     attrition = pl.read_parquet(live / "parquet" / "attrition.parquet").sort("step").to_dicts()
     made_up = ["Mock registers: everybody in these tables is made up.", ""]
@@ -932,6 +927,17 @@ def summary(settings: Settings, study: str) -> str:
             f"Release: {live / releases.PAGE}",
         ]
     )
+
+
+def _live(settings: Settings, study: str) -> Path:
+    """The live release. Raises ReleaseError where there is none."""
+    live = releases.current(Home(settings.home), study)
+    if live is None:
+        raise ReleaseError(
+            f"{study}: no release yet. Expected one under {Home(settings.home).releases}. "
+            "Run `kobling run` first."
+        )
+    return live
 
 
 def quarantine_list(
@@ -969,6 +975,70 @@ def quarantine_list(
 def study_names(settings: Settings) -> list[str]:
     """Every study folder of the checkout."""
     return studies.names(settings.project)
+
+
+def study_new(settings: Settings, name: str, like: str, title: str | None) -> str:
+    """A folder to be edited, made from a study that works."""
+    studies.read(settings.project, like)
+    place = studies.create(settings.project, name, like, title)
+    return (
+        f"{place}: made from {like}. Edit study.toml and codelists/, then "
+        f"`kobling study check {name}`."
+    )
+
+
+def study_check(settings: Settings, name: str | None) -> str:
+    """One line for each sound study; the first that contradicts itself raises StudyError."""
+    lines = []
+    for study in [name] if name else studies.names(settings.project):
+        found = studies.read(settings.project, study)
+        counts = (
+            _n(len(found.criteria), "criterion", "criteria"),
+            _n(len(found.outcomes), "outcome"),
+            _n(len(found.factors), "factor"),
+            _n(len(found.codes), "code"),
+        )
+        lines.append(f"{study}: sound. {', '.join(counts)}.")
+    return "\n".join(lines)
+
+
+def study_show(settings: Settings, name: str) -> str:
+    """The definition in words."""
+    return studies.shown(studies.read(settings.project, name))
+
+
+def study_why(settings: Settings, name: str, person: str) -> str:
+    """Why a person of the warehouse is in a study or out of it."""
+    from etl import verdict
+
+    home = open_home(settings)
+    study = studies.read(settings.project, name)
+    if not person.isdecimal() or len(person) > 19:
+        raise SettingsError(
+            "--person: found no person_id. Expected the digits of one, as marts.exclusion_reasons "
+            "of the warehouse has it; never a personal number."
+        )
+    _require_warehouse(settings, home)
+    with connect(settings, home.warehouse, read_only=True) as con:
+        return verdict.why(con, study, int(person))
+
+
+def study_flow(settings: Settings, name: str) -> str:
+    """The flow of the live release as a table, and where its picture lies."""
+    from etl import report
+
+    study = studies.read(settings.project, name)
+    live = _live(settings, name)
+    attrition = pl.read_parquet(live / "parquet" / "attrition.parquet").sort("step").to_dicts()
+    return "\n".join(
+        [
+            study.title,
+            "",
+            report.flow_table(attrition),
+            "",
+            f"As a picture: {live / 'cohort_flow.svg'}",
+        ]
+    )
 
 
 def status(settings: Settings) -> str:

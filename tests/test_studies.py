@@ -215,6 +215,28 @@ def test_a_contradiction_is_refused_with_one_clear_line(project, name):
     assert "Expected" in text
 
 
+# What two sections say together is told at one of them.
+TOLD_ELSEWHERE = {
+    "end before the beginning", "follow-up without days", "nobody asks who is alive",
+    "entries that are no entries", "unreadable toml", "section that is no table",
+    "primary that is no candidate", "two criteria of a name",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in CONTRADICTIONS if name not in TOLD_ELSEWHERE])
+def test_a_contradiction_is_told_with_the_line_where_it_stands(project, name):
+    """The line that was spoilt or, where something is missing, the heading of its entry."""
+    path = project / "dbt_project/studies/dlms/study.toml"
+    before = path.read_text(encoding="utf-8").splitlines()
+    spoil(project, *CONTRADICTIONS[name][:2])
+    after = path.read_text(encoding="utf-8").splitlines()
+    spoilt = next(n for n, (a, b) in enumerate(zip(before, after, strict=False), 1) if a != b)
+    told = int(re.search(r"study\.toml, line (\d+): ", refusal(project))[1])
+    if told not in (spoilt, spoilt + 1):
+        assert after[told - 1].startswith("["), after[told - 1]
+        assert not any(line.startswith("[") for line in after[told : spoilt - 1])
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
     [
@@ -228,7 +250,10 @@ def test_a_contradiction_is_refused_with_one_clear_line(project, name):
 )
 def test_a_code_list_that_could_never_match_is_refused(project, file, old, new, words):
     spoil(project, old, new, f"codelists/{file}.csv")
-    assert words in refusal(project)
+    text = refusal(project)
+    assert words in text
+    if "code '" in words:
+        assert re.search(rf"codelists/{file}\.csv, line \d+: |study\.toml, line \d+: ", text)
 
 
 def test_an_empty_code_list_is_refused(project):

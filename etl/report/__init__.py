@@ -4,7 +4,7 @@ Knows no database and no clock. What it prints of a study comes from the study: 
 and notes, and the document of estimates. Only words about method are its own.
 """
 
-from etl.report.cohort import cohort_flow, flow_line
+from etl.report.cohort import cohort_flow, flow_line, flow_table
 from etl.report.curves import cumulative_incidence
 from etl.report.dictionary import data_dictionary
 from etl.report.forest import forest_plot
@@ -16,6 +16,7 @@ __all__ = [
     "cumulative_incidence",
     "data_dictionary",
     "flow_line",
+    "flow_table",
     "forest_plot",
     "index_page",
 ]

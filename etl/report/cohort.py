@@ -36,6 +36,24 @@ def flow_line(attrition: list[dict]) -> str:
     return " ".join([*words, f"→ {count(rows[-1]['n_out'])} included"])
 
 
+def flow_table(attrition: list[dict]) -> str:
+    """Every step with who went in, who left and who went on, for the terminal."""
+    rows = [("step", "in", "left", "on", "unit", "left because")]
+    for row in _in_order(attrition):
+        n = [count(row[name]) for name in ("n_in", "n_excluded", "n_out")]
+        rows.append(
+            (str(row["step"]), *n, row["unit"], row["label"].partition(BOTH)[2] or row["label"])
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    return "\n".join(
+        "  ".join(
+            [*(cell.rjust(width) for cell, width in zip(row[:4], widths, strict=False)),
+             row[4].ljust(widths[4]), row[5]]
+        )
+        for row in rows
+    )  # fmt: skip
+
+
 def _in_order(attrition: list[dict]) -> list[dict]:
     return sorted(attrition, key=lambda row: row["step"])
 

@@ -2,6 +2,7 @@
 -- The kinds are those of etl.studies.CRITERION_KINDS and of the files int_criterion_<kind>.sql; a
 -- test holds the three lists together.
 {% set kinds = [
+    'age_at_index',
     'primary_tumour',
     'reviewed',
     'confirmed_on_review',

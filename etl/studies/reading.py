@@ -1,9 +1,4 @@
-"""A study is a folder of data: `dbt_project/studies/<study>/study.toml` and its code lists.
-
-Reads a folder, refuses what contradicts itself, and turns it into the rows of schema `study` that
-the dbt models join to. Knows which kinds of criterion and factor exist; a test holds the list to
-the SQL files.
-"""
+"""A study folder → a definition, or one clear line about what first contradicts itself."""
 
 import csv
 import datetime as dt
@@ -11,270 +6,84 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import duckdb
-
 from etl import registers
 from etl.errors import StudyError
-from etl.home import digest, file_hash
-
-CRITERION_KINDS = (
-    "alive_after_index",
-    "confirmed_on_review",
-    "follow_up_at_least",
-    "index_date_in_period",
-    "primary_tumour",
-    "resident_at_index",
-    "reviewed",
+from etl.studies.definition import Criterion, Factor, Outcome, Study
+from etl.studies.language import (
+    CLINICAL_COLUMNS,
+    CODE_SHAPES,
+    CRITERION_KINDS,
+    CRITERION_PARAMETERS,
+    FACTOR_KINDS,
+    FIRST_CRITERION_STEP,
+    HOSPITAL,
+    KEYS,
+    NEEDED_KINDS,
+    PLACES,
+    REGISTRY,
+    REVIEW_COLUMNS,
+    REVIEW_NUMBERS,
+    SEXES,
+    TYPES,
+    is_date,
+    is_number,
+    is_text,
 )
-# Without them somebody without an index date, or dead before it, would be followed.
-NEEDED_KINDS = ("alive_after_index", "follow_up_at_least")
-# What a factor of each kind says, beside name, label, kind and reference; the rest may be left out.
-FACTOR_KINDS = {
-    "age_at_index": ("cut_points",),
-    "any_of": ("parts", "levels", "high_level"),
-    "index_date": ("periods",),
-    "review_any": ("columns", "levels", "high_level"),
-    "review_number": ("column", "cut_points"),
-    "review_value": ("column", "levels"),
-    "sex": ("levels",),
-}
-PLACES = ("anywhere", "index")
-CLINICAL_COLUMNS = ("local_recurrence_date", "metastasis_date")
-REVIEW_NUMBERS = (
-    "size_mm",
-    "necrosis",
-    "mitotic_grade",
-    "perineural_invasion",
-    "vascular_invasion",
-    "subcutaneous_extension",
-)
-REVIEW_COLUMNS = (*REVIEW_NUMBERS, "margins")
-SEXES = ("female", "male")
-# Role of a code list in [index_event], and the shape of its codes.
-CODE_SHAPES = {
-    "case_morphology": (r"M\d{4}", "M and four digits"),
-    "case_topography": (r"T[0-9A-Z]{1,5}", "T and what a topography code begins with"),
-    "unspecific_topography": (r"T[0-9A-Z]{5}", "T and five characters"),
-}
-# What the codes of the cross-checks begin with, as their registers write them.
-REGISTRY = (r"[A-Z]\d{2}[0-9A-Z]{0,3}", "an ICD-10 code without the D of SKS, such as C44")
-HOSPITAL = (
-    r"D[A-Z]\d{2}[0-9A-Z]{0,5}|\d{3,5}",
-    "a diagnosis as hospitals write it, SKS such as DC77 or ICD-8 digits",
-)
-# Steps 0 and 1 of every flow are the requisitions and the candidate persons.
-FIRST_CRITERION_STEP = 2
-
-# Section → key → what the value is; `?` where it may be left out.
-KEYS = {
-    "study": {
-        "title": "text", "question": "text", "notes": "texts?", "population": "table",
-        "index_event": "table",
-        "criterion": "tables", "follow_up": "table", "outcome": "tables", "factor": "tables",
-        "rule": "table",
-    },
-    "population": {"period_start": "date", "period_end": "date"},
-    "index_event": {
-        "case_morphology": "text", "case_topography": "text", "unspecific_topography": "text",
-        "candidate_behaviours": "texts", "primary_behaviours": "texts",
-        "lesion_days": "days from 1", "confirmed": "texts", "registry_sites": "texts?",
-    },
-    "criterion": {"name": "text", "kind": "text", "label": "text", "minimum_days": "days from 1?"},
-    "follow_up": {
-        "end_of_data": "date", "capped_by": "texts", "clinical_match_days": "days",
-        "horizons_days": "list of days",
-    },
-    "outcome": {
-        "name": "text", "label": "text", "behaviours": "texts", "place": "text",
-        "from_day": "days from 1?", "clinical_column": "text?", "hospital_codes": "texts?",
-        "risk_difference_threshold": "proportion",
-    },
-    "factor": {
-        "name": "text", "label": "text", "kind": "text", "reference": "text",
-        "high_level": "text?", "column": "text?", "columns": "texts?", "parts": "texts?",
-        "levels": "table?", "cut_points": "table?", "periods": "table?",
-    },
-    "rule": {"factors": "texts"},
-}  # fmt: skip
+from etl.studies.lines import Lines
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+class Reader:
+    """Reads one folder; every refusal names the file, and the line where there is one.
 
-
-def _is_whole(value: object, least: int = 0) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_date(value: object) -> bool:
-    return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
-
-
-# What a value is → (how to see it, how to say it)
-TYPES = {
-    "text": (_is_text, "a text that is not empty"),
-    "texts": (
-        lambda value: isinstance(value, list) and bool(value) and all(map(_is_text, value)),
-        'a list of texts such as ["3", "6"]',
-    ),
-    "date": (_is_date, "a date such as 1980-01-01, without quotes"),
-    "days": (_is_whole, "a whole number of days"),
-    "days from 1": (lambda value: _is_whole(value, 1), "a whole number of days from 1"),
-    "list of days": (
-        lambda value: (
-            isinstance(value, list) and bool(value) and all(_is_whole(one, 1) for one in value)
-        ),
-        "a list of whole numbers of days such as [1826]",
-    ),
-    "proportion": (
-        lambda value: _is_number(value) and 0 < value < 1,
-        "a proportion between 0 and 1 such as 0.05",
-    ),
-    "table": (lambda value: isinstance(value, dict) and bool(value), "a table that is not empty"),
-    "tables": (
-        lambda value: (
-            isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
-        ),
-        "at least one entry in double brackets",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What may happen to a person, and from where it is read."""
-
-    name: str
-    label: str
-    behaviours: tuple[str, ...]
-    place: str
-    from_day: int | None
-    clinical_column: str | None
-    threshold: float  # risk difference above which a factor is high-risk, a proportion
-    hospital_codes: tuple[str, ...] = ()  # beginnings of diagnoses; a cross-check only
-
-
-@dataclass(frozen=True)
-class Factor:
-    """What divides persons into groups; `levels` in the order in which they are shown."""
-
-    name: str
-    label: str
-    kind: str
-    columns: tuple[str, ...]
-    levels: tuple[str, ...]
-    rules: tuple[tuple, ...]  # (level, value, from_number, below_number, from_date, before_date)
-    parts: tuple[str, ...]
-    reference: str
-    high_level: str | None
-    is_rule_factor: bool
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """One step of the flow."""
-
-    step: int
-    name: str
-    kind: str
-    label: str
-    minimum_days: int | None
-
-
-@dataclass(frozen=True)
-class Study:
-    """One study folder, found to be without contradiction."""
-
-    study_id: str
-    folder: Path
-    title: str
-    question: str
-    notes: tuple[str, ...]  # what a reader of the results must know
-    period_start: dt.date
-    period_end: dt.date
-    end_of_data: dt.date
-    lesion_days: int
-    clinical_match_days: int
-    candidate_behaviours: tuple[str, ...]
-    primary_behaviours: tuple[str, ...]
-    confirmed: tuple[str, ...]
-    capped_by: tuple[str, ...]
-    horizons_days: tuple[int, ...]
-    criteria: tuple[Criterion, ...]
-    outcomes: tuple[Outcome, ...]
-    factors: tuple[Factor, ...]
-    codes: tuple[tuple, ...]  # (list, code, name, system, valid_from, valid_to, source)
-    registry_sites: tuple[str, ...] = ()  # beginnings of ICD-10 codes; a cross-check only
-
-
-def names(project: Path) -> list[str]:
-    """Every study folder, by name."""
-    return sorted(
-        path.parent.name for path in (project / "dbt_project/studies").glob("*/study.toml")
-    )
-
-
-def read(project: Path, name: str) -> Study:
-    """Read one study. Raises StudyError with file, found, expected and what to do."""
-    known = names(project)
-    if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise StudyError(
-            f"dbt_project/studies/{name}: no such study. Known studies: {', '.join(known)}.{hint}"
-        )
-    folder = project / "dbt_project/studies" / name
-    return _Reader(folder).study()
-
-
-def definition_hash(study: Study) -> str:
-    """SHA-256 over every file of the folder."""
-    return digest(
-        {
-            str(path.relative_to(study.folder)): file_hash(path)
-            for path in sorted(study.folder.rglob("*"))
-            if path.is_file()
-        }
-    )
-
-
-class _Reader:
-    """Reads one folder; every refusal names the file."""
+    `look` says which entry is being read, so that a refusal knows its line.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.where = f"dbt_project/studies/{folder.name}/study.toml"
+        self.lines = Lines("")
+        self.look("")
+
+    def look(self, section: str, nth: int = 0, key: str | None = None) -> None:
+        self.section, self.nth, self.key = section, nth, key
 
     def refuse(self, found: str, expected: str, todo: str = "Correct it.") -> StudyError:
-        return StudyError(f"{self.where}: {found}. Expected {expected}. {todo}")
+        line = self.lines.of(self.section, self.nth, self.key)
+        where = f"{self.where}, line {line}" if line else self.where
+        return StudyError(f"{where}: {found}. Expected {expected}. {todo}")
 
     def study(self) -> Study:
         try:
-            raw = tomllib.loads((self.folder / "study.toml").read_text(encoding="utf-8"))
+            text = (self.folder / "study.toml").read_text(encoding="utf-8")
+            raw = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise self.refuse(f"not readable ({error})", "TOML in UTF-8") from None
+        self.lines = Lines(text)
         self.hold_keys("study", raw, "the study")
         for section in ("population", "index_event", "follow_up", "rule"):
+            self.look(section)
             self.hold_keys(section, raw[section], f"[{section}]")
         for section in ("criterion", "outcome", "factor"):
-            for entry in raw[section]:
+            for nth, entry in enumerate(raw[section]):
+                self.look(section, nth)
                 self.hold_keys(section, entry, f"{section} '{entry.get('name', '?')}'")
-            self.hold_unique(section, [entry["name"] for entry in raw[section]])
+            self.hold_names_once(section, [entry["name"] for entry in raw[section]])
         population, event, follow_up = raw["population"], raw["index_event"], raw["follow_up"]
+        self.look("follow_up", key="end_of_data")
         self.hold_dates(population, follow_up)
+        self.look("index_event", key="primary_behaviours")
         self.hold_behaviours(event)
+        self.look("index_event", key="confirmed")
         self.hold_known("[index_event] confirmed", event["confirmed"], _values("who_diagnosis"))
+        self.look("follow_up", key="capped_by")
         self.hold_known("[follow_up] capped_by", follow_up["capped_by"], _registers_with_an_end())
         codes = {role: list(self.codes(role, event[role])) for role in CODE_SHAPES}
+        self.look("index_event", key="unspecific_topography")
         self.hold_unspecific_on_skin(codes)
+        self.look("index_event", key="registry_sites")
         self.hold_beginnings(
             "[index_event] registry_sites", event.get("registry_sites", []), REGISTRY
         )
@@ -296,7 +105,8 @@ class _Reader:
             horizons_days=tuple(follow_up["horizons_days"]),
             criteria=tuple(self.criteria(raw["criterion"])),
             outcomes=tuple(
-                self.outcome(entry, event["primary_behaviours"]) for entry in raw["outcome"]
+                self.outcome(nth, entry, event["primary_behaviours"])
+                for nth, entry in enumerate(raw["outcome"])
             ),
             factors=tuple(self.factors(raw["factor"], raw["rule"]["factors"])),
             codes=tuple(row for rows in codes.values() for row in rows),
@@ -310,6 +120,7 @@ class _Reader:
         types = KEYS[section]
         unknown = sorted(set(entry) - set(types))
         if unknown:
+            self.key = unknown[0]
             close = difflib.get_close_matches(unknown[0], types, 1)
             raise self.refuse(
                 f"{what} has the key '{unknown[0]}'",
@@ -323,7 +134,14 @@ class _Reader:
                 raise self.refuse(f"{what} has no '{key}'", "it in every study", "Add it.")
             is_right, expected = TYPES[given_type.rstrip("?")]
             if not is_right(entry[key]):
+                self.key = key
                 raise self.refuse(f"{what} has {key} = {_shown(entry[key])}", expected)
+
+    def hold_names_once(self, section: str, given: list[str]) -> None:
+        for nth, name in enumerate(given):
+            if name in given[:nth]:
+                self.look(section, nth, "name")
+                self.hold_unique(section, given)
 
     def hold_unique(self, what: str, given: list[str]) -> None:
         doubled = [name for name in given if given.count(name) > 1]
@@ -353,6 +171,7 @@ class _Reader:
     def hold_dates(self, population: dict, follow_up: dict) -> None:
         start, end = population["period_start"], population["period_end"]
         if start > end:
+            self.look("population", key="period_start")
             raise self.refuse(f"the period starts {start} and ends {end}", "a start before the end")
         if follow_up["end_of_data"] < start:
             raise self.refuse(
@@ -372,6 +191,7 @@ class _Reader:
                 )
 
     def codes(self, role: str, file_name: str) -> Iterator[tuple]:
+        self.look("index_event", key=role)
         path = self.folder / "codelists" / f"{file_name}.csv"
         where = f"dbt_project/studies/{self.folder.name}/codelists/{file_name}.csv"
         if not path.is_file():
@@ -381,20 +201,21 @@ class _Reader:
                 "Add the file.",
             )
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        if not rows or "code" not in rows[0]:
+            reader = csv.DictReader(file)
+            rows = [(row, reader.line_num) for row in reader]
+        if not rows or "code" not in rows[0][0]:
             raise StudyError(
                 f"{where}: no codes. Expected a column 'code' and at least one row. Add them."
             )
         shape, words = CODE_SHAPES[role]
         seen = set()
-        for row in rows:
-            code = row["code"].strip()
+        for row, line in rows:
+            code, here = (row["code"] or "").strip(), f"{where}, line {line}"
             if not re.fullmatch(shape, code):
-                raise StudyError(f"{where}: code '{code}'. Expected {words}. Correct it.")
+                raise StudyError(f"{here}: code '{code}'. Expected {words}. Correct it.")
             if code in seen:
                 raise StudyError(
-                    f"{where}: code '{code}' stands twice. Expected each once. Take one away."
+                    f"{here}: code '{code}' stands twice. Expected each once. Take one away."
                 )
             seen.add(code)
             dates = {}
@@ -404,7 +225,7 @@ class _Reader:
                     dates[column] = dt.date.fromisoformat(text) if text else None
                 except ValueError:
                     raise StudyError(
-                        f"{where}: code '{code}' has {column} '{text}'. Expected a date such as "
+                        f"{here}: code '{code}' has {column} '{text}'. Expected a date such as "
                         "1970-01-01, or nothing. Correct it."
                     ) from None
             yield (
@@ -425,23 +246,31 @@ class _Reader:
 
     def criteria(self, entries: list[dict]) -> Iterator[Criterion]:
         kinds = [entry["kind"] for entry in entries]
-        for step, entry in enumerate(entries, FIRST_CRITERION_STEP):
+        for nth, entry in enumerate(entries):
+            step = FIRST_CRITERION_STEP + nth
+            self.look("criterion", nth, "kind")
             name, kind = entry["name"], entry["kind"]
             if kind not in CRITERION_KINDS:
                 close = difflib.get_close_matches(kind, CRITERION_KINDS, 1)
                 hint = f" Did you mean '{close[0]}'?" if close else ""
-                raise StudyError(
-                    f"{self.where}: criterion '{name}' has kind '{kind}'. "
-                    f"Known kinds: {', '.join(CRITERION_KINDS)}. Correct the kind, or add a model "
-                    f"dbt_project/models/cohort/int_criterion_{kind}.sql.{hint}"
-                )
-            if (kind == "follow_up_at_least") != ("minimum_days" in entry):
                 raise self.refuse(
-                    f"criterion '{name}' of kind {kind} has "
-                    f"{'a' if 'minimum_days' in entry else 'no'} minimum_days",
-                    "it with kind follow_up_at_least, and with no other",
+                    f"criterion '{name}' has kind '{kind}'",
+                    f"one of {', '.join(CRITERION_KINDS)}",
+                    "Correct the kind, or add a model "
+                    f"dbt_project/models/cohort/int_criterion_{kind}.sql.{hint}",
                 )
-            yield Criterion(step, name, kind, entry["label"], entry.get("minimum_days"))
+            self.key = None
+            self.hold_parameters(entry)
+            yield Criterion(
+                step,
+                name,
+                kind,
+                entry["label"],
+                entry.get("minimum_days"),
+                entry.get("minimum_years"),
+                entry.get("below_years"),
+            )
+        self.look("criterion")
         for kind in NEEDED_KINDS:
             if kind not in kinds:
                 raise self.refuse(
@@ -451,15 +280,39 @@ class _Reader:
                     "Add it.",
                 )
 
-    def outcome(self, entry: dict, primary_behaviours: list[str]) -> Outcome:
+    def hold_parameters(self, entry: dict) -> None:
+        """The parameters of its kind, and no other."""
+        kind, what = entry["kind"], f"criterion '{entry['name']}' of kind {entry['kind']}"
+        needed = CRITERION_PARAMETERS.get(kind, ())
+        for key in needed:
+            if key not in entry:
+                raise self.refuse(f"{what} has no {key}", "it with this kind", "Add it.")
+        for key in sorted(set(entry) - {"name", "kind", "label", *needed}):
+            self.key = key
+            owner = next(k for k, keys in CRITERION_PARAMETERS.items() if key in keys)
+            raise self.refuse(f"{what} has a {key}", f"it with kind {owner}, and with no other")
+        if kind == "age_at_index" and entry["minimum_years"] >= entry["below_years"]:
+            self.key = "below_years"
+            raise self.refuse(
+                f"{what} is from {entry['minimum_years']} to below {entry['below_years']} years",
+                "the first before the second",
+            )
+
+    def outcome(self, nth: int, entry: dict, primary_behaviours: list[str]) -> Outcome:
         what = f"outcome '{entry['name']}'"
+        self.look("outcome", nth)
+        self.key = "place"
         self.hold_known(f"{what} place", [entry["place"]], PLACES)
+        self.key = "behaviours"
         self.hold_unique(f"{what} behaviour", entry["behaviours"])
+        self.key = "hospital_codes"
         self.hold_beginnings(f"{what} hospital_codes", entry.get("hospital_codes", []), HOSPITAL)
         column = entry.get("clinical_column")
         if column is not None:
+            self.key = "clinical_column"
             self.hold_known(f"{what} clinical_column", [column], CLINICAL_COLUMNS)
         own = set(entry["behaviours"]) & set(primary_behaviours)
+        self.key = None
         if entry["place"] == "index" and own and "from_day" not in entry:
             raise self.refuse(
                 f"{what} at the index place has the primary behaviour '{min(own)}' and no from_day",
@@ -479,11 +332,16 @@ class _Reader:
 
     def factors(self, entries: list[dict], rule_factors: list[str]) -> Iterator[Factor]:
         by_name = {entry["name"]: entry for entry in entries}
+        self.look("rule", key="factors")
         self.hold_known("the rule", rule_factors, by_name)
-        for entry in entries:
+        for nth, entry in enumerate(entries):
+            self.look("factor", nth)
             what = f"factor '{entry['name']}'"
+            self.key = "kind"
             self.hold_known(f"{what} kind", [entry["kind"]], FACTOR_KINDS)
+            self.key = None
             self.hold_factor_keys(entry, what)
+            self.key = None
             for level, (first, end) in [
                 *(entry.get("cut_points") or {}).items(),
                 *(entry.get("periods") or {}).items(),
@@ -497,6 +355,7 @@ class _Reader:
             levels = entry.get("levels") or entry.get("cut_points") or entry["periods"]
             for key in ("reference", "high_level"):
                 if key in entry:
+                    self.key = key
                     self.hold_known(f"{what} {key}", [entry[key]], levels)
             if entry["reference"] == entry.get("high_level"):
                 raise self.refuse(f"{what} has one level as reference and high_level", "two levels")
@@ -522,14 +381,17 @@ class _Reader:
                 raise self.refuse(f"{what} of kind {kind} has no '{key}'", "it", "Add it.")
         for key in sorted(set(entry) - {"name", "label", "kind", "reference", "high_level"}):
             if key not in needed:
+                self.key = key
                 raise self.refuse(
                     f"{what} of kind {kind} has '{key}'", f"{', '.join(needed)} and no other"
                 )
         columns = entry.get("columns", [entry["column"]] if "column" in entry else [])
         known = REVIEW_NUMBERS if kind == "review_number" else REVIEW_COLUMNS
+        self.key = "columns" if "columns" in entry else "column"
         self.hold_known(f"{what} column", columns, known)
+        self.key = "levels"
         for level, values in (entry.get("levels") or {}).items():
-            if not isinstance(values, list) or not all(map(_is_text, values)):
+            if not isinstance(values, list) or not all(map(is_text, values)):
                 raise self.refuse(f"{what} has level {level} = {_shown(values)}", TYPES["texts"][1])
             if bool(values) == (kind == "any_of"):
                 raise self.refuse(
@@ -545,9 +407,10 @@ class _Reader:
             f"{what} value", [v for values in (entry.get("levels") or {}).values() for v in values]
         )
         for key, is_right, words in (
-            ("cut_points", _is_number, "two numbers, the first included and the second not"),
-            ("periods", _is_date, "two dates, the first included and the second not"),
+            ("cut_points", is_number, "two numbers, the first included and the second not"),
+            ("periods", is_date, "two dates, the first included and the second not"),
         ):
+            self.key = key
             for level, pair in (entry.get(key) or {}).items():
                 if not (isinstance(pair, list) and len(pair) == 2 and all(map(is_right, pair))):
                     raise self.refuse(f"{what} has level '{level}' = {_shown(pair)}", words)
@@ -564,6 +427,7 @@ class _Reader:
 
     def hold_parts(self, entry: dict, what: str, by_name: dict[str, dict]) -> None:
         parts = entry.get("parts", [])
+        self.key = "parts"
         self.hold_known(f"{what} parts", parts, by_name)
         for part in parts:
             if by_name[part]["kind"] == "any_of":
@@ -600,86 +464,3 @@ def _level_rules(entry: dict):
         yield (level, None, float(from_number), float(below_number), None, None)
     for level, (from_date, before_date) in (entry.get("periods") or {}).items():
         yield (level, None, None, None, from_date, before_date)
-
-
-# ------------------------------------------------------------------ rows of schema study
-
-TABLES = {
-    "study": "study_id text, title text, question text, period_start date, period_end date, "
-    "end_of_data date, lesion_days integer, clinical_match_days integer",
-    "code": "study_id text, list text, code text, name text, system text, valid_from date, "
-    "valid_to date, source text",
-    "behaviour": "study_id text, role text, behaviour text",
-    "confirmed": "study_id text, who_diagnosis text",
-    "registry_site": "study_id text, code text",
-    "outcome_hospital_code": "study_id text, outcome text, code text",
-    "capping_register": "study_id text, register text",
-    "criterion": "study_id text, step integer, criterion text, kind text, label text, "
-    "minimum_days integer",
-    "outcome": "study_id text, outcome text, label text, place text, from_day integer, "
-    "clinical_column text, threshold double",
-    "outcome_behaviour": "study_id text, outcome text, behaviour text",
-    "factor": "study_id text, factor text, label text, kind text, reference text, "
-    "n_columns integer, yes_level text, is_rule_factor boolean",
-    "factor_level": "study_id text, factor text, level text, source_column text, value text, "
-    "from_number double, below_number double, from_date date, before_date date",
-    "factor_part": "study_id text, factor text, part text, high_level text",
-}
-
-
-def load(con: duckdb.DuckDBPyConnection, studies: list[Study]) -> None:
-    """Write the studies as the tables of schema `study`, in place of what is there."""
-    con.execute("create schema if not exists study")
-    for table, columns in TABLES.items():
-        con.execute(f"create or replace table study.{table} ({columns})")
-    for study in studies:
-        for table, rows in _rows(study).items():
-            if rows:
-                marks = ", ".join("?" * len(rows[0]))
-                con.executemany(f"insert into study.{table} values ({marks})", rows)
-
-
-def _rows(study: Study) -> dict[str, list[tuple]]:
-    name = study.study_id
-    by_name = {factor.name: factor for factor in study.factors}
-    return {
-        "study": [
-            (name, study.title, study.question, study.period_start, study.period_end,
-             study.end_of_data, study.lesion_days, study.clinical_match_days)
-        ],
-        "code": [(name, *code) for code in study.codes],
-        "behaviour": [(name, "candidate", value) for value in study.candidate_behaviours]
-        + [(name, "primary", value) for value in study.primary_behaviours],
-        "confirmed": [(name, value) for value in study.confirmed],
-        "registry_site": [(name, code) for code in study.registry_sites],
-        "outcome_hospital_code": [
-            (name, o.name, code) for o in study.outcomes for code in o.hospital_codes
-        ],
-        "capping_register": [(name, register) for register in study.capped_by],
-        "criterion": [
-            (name, c.step, c.name, c.kind, c.label, c.minimum_days) for c in study.criteria
-        ],
-        "outcome": [
-            (name, o.name, o.label, o.place, o.from_day, o.clinical_column, o.threshold)
-            for o in study.outcomes
-        ],
-        "outcome_behaviour": [
-            (name, o.name, value) for o in study.outcomes for value in o.behaviours
-        ],
-        "factor": [
-            (name, f.name, f.label, f.kind, f.reference, len(f.columns) or len(f.parts),
-             f.high_level, f.is_rule_factor)
-            for f in study.factors
-        ],
-        "factor_level": [
-            (name, f.name, level, column, *rule)
-            for f in study.factors
-            for level, *rule in f.rules
-            for column in f.columns or (None,)
-        ],
-        "factor_part": [
-            (name, f.name, part, by_name[part].high_level)
-            for f in study.factors
-            for part in f.parts
-        ],
-    }  # fmt: skip

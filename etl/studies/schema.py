@@ -1,0 +1,101 @@
+"""The study language as a JSON Schema, for editors that complete and check while one types.
+
+    python -m etl.studies.schema
+
+writes it beside the studies; a test holds the file to the language. It says what a value may be;
+what two values say against each other only `kobling study check` finds.
+"""
+
+import json
+from pathlib import Path
+
+from etl.settings import CHECKOUT
+from etl.studies.language import (
+    CLINICAL_COLUMNS,
+    CRITERION_KINDS,
+    CRITERION_PARAMETERS,
+    FACTOR_KINDS,
+    KEYS,
+    MEANINGS,
+    PLACES,
+    REVIEW_COLUMNS,
+)
+
+PLACE = "dbt_project/studies/study.schema.json"
+_TEXT = {"type": "string", "minLength": 1}
+_DATE = {"type": "string", "format": "date"}
+# How a type of the language is said in JSON Schema; a TOML date is a string of format date there.
+_TYPES = {
+    "text": _TEXT,
+    "texts": {"type": "array", "items": _TEXT, "minItems": 1, "uniqueItems": True},
+    "date": _DATE,
+    "days": {"type": "integer", "minimum": 0},
+    "days from 1": {"type": "integer", "minimum": 1},
+    "years": {"type": "integer", "minimum": 0},
+    "list of days": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
+    "proportion": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "table": {"type": "object", "minProperties": 1},
+}
+_CHOICES = {
+    ("criterion", "kind"): CRITERION_KINDS,
+    ("factor", "kind"): FACTOR_KINDS,
+    ("factor", "column"): REVIEW_COLUMNS,
+    ("outcome", "place"): PLACES,
+    ("outcome", "clinical_column"): CLINICAL_COLUMNS,
+}
+
+
+def schema() -> dict:
+    """JSON Schema (2020-12) of a study.toml."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Kobling study",
+        **_section("study"),
+    }
+
+
+def _section(section: str) -> dict:
+    keys = KEYS[section]
+    rules = []
+    if section == "criterion":
+        rules = [_of_kind(kind, CRITERION_PARAMETERS.get(kind, ())) for kind in CRITERION_KINDS]
+    elif section == "factor":
+        rules = [_of_kind(kind, needed) for kind, needed in FACTOR_KINDS.items()]
+    return {
+        "type": "object",
+        "properties": {key: _value(section, key, given) for key, given in keys.items()},
+        "required": [key for key, given in keys.items() if not given.endswith("?")],
+        "additionalProperties": False,
+        **({"allOf": rules} if rules else {}),
+    }
+
+
+def _value(section: str, key: str, given: str) -> dict:
+    if section == "study" and key in KEYS:
+        inner = _section(key)
+        inner = {"type": "array", "items": inner, "minItems": 1} if given == "tables" else inner
+    elif (section, key) in _CHOICES:
+        inner = {"enum": list(_CHOICES[section, key])}
+    else:
+        inner = _TYPES[given.rstrip("?")]
+    return {**inner, "description": MEANINGS[section][key]}
+
+
+def _of_kind(kind: str, needed: tuple[str, ...]) -> dict:
+    return {
+        "if": {"properties": {"kind": {"const": kind}}},
+        "then": {"required": list(needed)},
+    }
+
+
+def text() -> str:
+    """The schema as the file has it."""
+    return json.dumps(schema(), ensure_ascii=False, indent=2) + "\n"
+
+
+def write(project: Path = CHECKOUT) -> None:
+    (project / PLACE).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
