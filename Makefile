@@ -42,8 +42,9 @@ bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks
 bench-demo bench-landing bench-mock bench-postgres: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
 
-sources: $(SETUP) ## Write the dbt sources from the contracts
+sources: $(SETUP) ## Write the dbt sources from the contracts, the schema of studies from their language
 	@$(BIN)/python -m etl.registers.dbt_sources
+	@$(BIN)/python -m etl.studies.schema
 
 lock: $(SETUP)    ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra deployment --universal --python-version 3.11 \

@@ -71,8 +71,8 @@ def _found(kind: str, facts: dict[str, dict | None], person: dict) -> str:
     if kind == "reviewed":
         return "a lesion was reviewed" if event.get("has_review") else "no lesion was reviewed"
     if kind == "confirmed_on_review":
-        record = event.get("review_record_id") or "none"
-        return f"review {record} of the lesion that gives the index date"
+        record = event.get("review_record_id")
+        return f"review {record}" if record else "no review of the lesion with the index date"
     if kind == "index_date_in_period":
         return f"{at_index}, the first primary tumour {_day(event.get('first_primary_date'))}"
     if kind == "resident_at_index":

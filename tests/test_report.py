@@ -708,3 +708,23 @@ def test_ticks_cover_what_they_must_in_round_steps():
         assert ticks[0] <= low + 1e-9
         assert ticks[-1] >= high - 1e-9
         assert 3 <= len(ticks) <= 7
+
+
+def test_the_flow_as_a_table_has_every_step_and_a_reason_where_somebody_left():
+    rows = [
+        {"step": 0, "label": "Requisitions; excluded: nobody's", "unit": "requisitions",
+         "n_in": 1200, "n_excluded": 200, "n_out": 1000},
+        {"step": 1, "label": "Candidates", "unit": "persons",
+         "n_in": 900, "n_excluded": 0, "n_out": 900},
+        {"step": 2, "label": "Abroad", "unit": "persons", "n_in": 900, "n_excluded": 0,
+         "n_out": 900},
+        {"step": 3, "label": "Dead", "unit": "persons", "n_in": 900, "n_excluded": 31,
+         "n_out": 869},
+    ]  # fmt: skip
+    assert report.flow_table(rows).splitlines() == [
+        "step     in  left     on  unit          left because",
+        "   0  1,200   200  1,000  requisitions  nobody's",
+        "   1    900     0    900  persons",
+        "   2    900     0    900  persons       Abroad",
+        "   3    900    31    869  persons       Dead",
+    ]

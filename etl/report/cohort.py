@@ -39,19 +39,17 @@ def flow_line(attrition: list[dict]) -> str:
 def flow_table(attrition: list[dict]) -> str:
     """Every step with who went in, who left and who went on, for the terminal."""
     rows = [("step", "in", "left", "on", "unit", "left because")]
-    for row in _in_order(attrition):
+    steps = _in_order(attrition)
+    for number, row in enumerate(steps):
         n = [count(row[name]) for name in ("n_in", "n_excluded", "n_out")]
-        rows.append(
-            (str(row["step"]), *n, row["unit"], row["label"].partition(BOTH)[2] or row["label"])
-        )
+        reason = "" if _is_start(steps, number) else _reason(row)
+        rows.append((str(row["step"]), *n, row["unit"], reason))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    return "\n".join(
-        "  ".join(
-            [*(cell.rjust(width) for cell, width in zip(row[:4], widths, strict=False)),
-             row[4].ljust(widths[4]), row[5]]
-        )
-        for row in rows
-    )  # fmt: skip
+    lines = []
+    for *numbers, unit, reason in rows:
+        cells = [cell.rjust(width) for cell, width in zip(numbers, widths, strict=False)]
+        lines.append("  ".join([*cells, unit.ljust(widths[4]), reason]).rstrip())
+    return "\n".join(lines)
 
 
 def _in_order(attrition: list[dict]) -> list[dict]:

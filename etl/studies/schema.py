@@ -1,9 +1,9 @@
-"""The study language as a JSON Schema, for editors that complete and check while one types.
+"""The study language as a JSON Schema for editors, and as the tables of docs/studies.md.
 
     python -m etl.studies.schema
 
-writes it beside the studies; a test holds the file to the language. It says what a value may be;
-what two values say against each other only `kobling study check` finds.
+writes both; a test holds them to the language. The schema says what a value may be; what two values
+say against each other only `kobling study check` finds.
 """
 
 import json
@@ -19,9 +19,12 @@ from etl.studies.language import (
     MEANINGS,
     PLACES,
     REVIEW_COLUMNS,
+    TYPES,
 )
 
 PLACE = "dbt_project/studies/study.schema.json"
+PAGE = "docs/studies.md"
+BEGIN, END = "<!-- language -->", "<!-- end of language -->"
 _TEXT = {"type": "string", "minLength": 1}
 _DATE = {"type": "string", "format": "date"}
 # How a type of the language is said in JSON Schema; a TOML date is a string of format date there.
@@ -93,8 +96,34 @@ def text() -> str:
     return json.dumps(schema(), ensure_ascii=False, indent=2) + "\n"
 
 
+def tables() -> str:
+    """The language in Markdown: every section with its keys, then the kinds."""
+    lines = []
+    for section, keys in KEYS.items():
+        heading = {"study": "Top of the file"}.get(section, f"`[{section}]`")
+        if KEYS["study"].get(section) == "tables":
+            heading = f"`[[{section}]]`, one for each"
+        lines += [f"### {heading}", "", "| key | value | meaning |", "|---|---|---|"]
+        for key, given in keys.items():
+            value = TYPES[given.rstrip("?")][1] + (" (may be left out)" if given[-1] == "?" else "")
+            lines.append(f"| `{key}` | {value} | {MEANINGS[section][key]} |")
+        lines.append("")
+    lines += ["### Kinds of criterion", "", "| kind | with | who meets it |", "|---|---|---|"]
+    for kind, words in CRITERION_KINDS.items():
+        needed = ", ".join(f"`{key}`" for key in CRITERION_PARAMETERS.get(kind, ()))
+        lines.append(f"| `{kind}` | {needed} | {words} |")
+    lines += ["", "### Kinds of factor", "", "| kind | with |", "|---|---|"]
+    for kind, needed in FACTOR_KINDS.items():
+        lines.append(f"| `{kind}` | {', '.join(f'`{key}`' for key in needed)} |")
+    return "\n".join(lines) + "\n"
+
+
 def write(project: Path = CHECKOUT) -> None:
     (project / PLACE).write_text(text(), encoding="utf-8")
+    page = project / PAGE
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    page.write_text(f"{before}{BEGIN}\n{tables()}{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

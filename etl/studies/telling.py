@@ -55,7 +55,7 @@ def asked(study: Study, one: Criterion) -> str:
     words = CRITERION_KINDS[one.kind].replace("as one of `[index_event]", "as `[index_event]")
     for name, value in values.items():
         words = words.replace(f"`{name}`", str(value))
-    return words
+    return words.replace(" 1 days", " 1 day")
 
 
 def _outcome(one: Outcome) -> str:
