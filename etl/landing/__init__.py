@@ -27,7 +27,7 @@ from etl.landing.records import (
     record,
     slot_path,
 )
-from etl.personal_number import MALFORMED_SQL
+from etl.personal_number import CLASSIFIED_SQL
 from etl.registers import Column, Table
 
 __all__ = [
@@ -75,7 +75,7 @@ def parse(
         DeliveryError: a file is unreadable, a column is missing, renamed, doubled or retyped, the
             row count disagrees with the manifest, or a mock home is sent a possibly real number.
     """
-    con.execute(MALFORMED_SQL)
+    con.execute(CLASSIFIED_SQL)
     scratch = home.scratch / f"land-{delivery.register.name}-{delivery.folder.name}"
     remove(scratch)
     scratch.mkdir(mode=0o700, parents=True)
