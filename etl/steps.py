@@ -306,10 +306,9 @@ def link(settings: Settings, say: Say) -> bool:
         replace_json(state, {"slots": before["slots"]})
         with connect(settings) as con:
             persons = [e.path(home) for e in entries if e.file.table == "cpr3_t_person"]
-            crosswalk, fingerprint = linkage.identify(con, persons, key)
-            _keep_identity(settings, home, crosswalk, key)
-            con.register("crosswalk_frame", crosswalk)
-            con.execute("create temp table crosswalk as select * from crosswalk_frame")
+            fingerprint = linkage.identify(con, _parquet(persons) if persons else None, key)
+            _keep_identity(con, home, key)
+            _write_findings(con, home)
             linkage.write_empty(con, home)
             linkage.forget_other_periods(home, {entry.slot for entry in entries})
             slots, flow = {}, []
@@ -390,7 +389,7 @@ def _is_whole(home: Home, slot: str, done: dict | None) -> bool:
 def _lake_is_whole(home: Home, slots: dict[str, dict]) -> bool:
     """Whether everything that was linked is there: a file that is lost is made anew, and never
     taken for a register with fewer rows."""
-    facts = ("linkage_flow", "delivery", "register")
+    facts = ("linkage_flow", "delivery", "register", "number_finding")
     return all(_is_whole(home, slot, done) for slot, done in slots.items()) and all(
         (home.lake / f"{name}.parquet").exists() for name in facts
     )
@@ -407,23 +406,39 @@ def _link_key(settings: Settings, entries: list[Current], key: bytes) -> str:
     )
 
 
-def _keep_identity(settings: Settings, home: Home, crosswalk: pl.DataFrame, key: bytes) -> None:
-    """Write PNR → person_id, encrypted, beside its place, then put it there."""
+def _parquet(paths: list[Path]) -> str:
+    files = ", ".join(f"'{path}'" for path in paths)
+    return f"read_parquet([{files}])"
+
+
+def _keep_identity(con, home: Home, key: bytes) -> None:
+    """Write who is who, encrypted, beside its place, then put it there."""
     from duckdb_extensions import import_extension
 
     beside = home.restricted / ".identity.duckdb.new"
     remove(beside)
     remove(beside.with_name(beside.name + ".wal"))
     import_extension("httpfs")  # its encryption is what DuckDB encrypts files with
-    with connect(settings) as con:
-        con.execute("load httpfs")
-        con.execute(f"attach '{beside}' as identity (encryption_key '{key.hex()}')")
-        con.register("crosswalk_frame", crosswalk)
-        con.execute("create table identity.number as select * from crosswalk_frame order by pnr")
-        con.execute("create table identity.key as select ? as key_id", [key_id(key)])
-        con.execute("detach identity")
+    con.execute("load httpfs")
+    con.execute(f"attach '{beside}' as identity (encryption_key '{key.hex()}')")
+    con.execute("create table identity.number as select * from crosswalk order by pnr")
+    con.execute("create table identity.number_finding as select * from number_finding order by all")
+    con.execute("create table identity.key as select ? as key_id", [key_id(key)])
+    con.execute("detach identity")
     beside.chmod(0o600)
     beside.replace(home.identity)
+
+
+def _write_findings(con, home: Home) -> None:
+    """What contradicts itself in the civil register's numbers, without the numbers."""
+    place = home.lake / "number_finding.parquet"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}.new")
+    con.execute(
+        "copy (select * exclude (pnr, other_pnr) from number_finding order by finding_number) "
+        f"to '{beside}' (format parquet, compression zstd)"
+    )
+    beside.replace(place)
 
 
 def _flow_rows(entry: Current, counts: dict[str, int]) -> list[dict]:

@@ -403,6 +403,7 @@ def test_every_mart_has_an_enforced_contract_with_a_key(lake):
         "factor",
         "hospital_agreement",
         "linkage_flow",
+        "number_finding",
         "prevalent_outcome",
         "time_to_event",
     }

@@ -134,9 +134,7 @@ class Reader:
         self.identify(persons)
 
     def identify(self, persons: Landed) -> None:
-        crosswalk, _ = linkage.identify(self.con, [persons.stores["landing"]], b"k" * 40)
-        self.con.register("crosswalk_frame", crosswalk)
-        self.con.execute("create or replace temp table crosswalk as from crosswalk_frame")
+        linkage.identify(self.con, f"read_parquet('{persons.stores['landing']}')", b"k" * 40)
 
     def of_clean(self, place: str) -> Landed:
         if place not in self._landed:

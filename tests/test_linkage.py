@@ -1,14 +1,17 @@
 """One person is one person: numbers lead to whom they should, or to nobody, and say why."""
 
+import hashlib
+import hmac
+
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl import linkage, registers, steps
+from etl import linkage, pseudonym, registers, steps
 from etl.landing import Current, LandedFile
-from etl.linkage import NumberRow, resolve
+from etl.linkage import NumberRow, Resolution, crosswalk, resolve, resolve_and_tell
 from etl.pseudonym import SMALLEST, key_id, person_ids
 
 KEY = b"k" * 32
@@ -74,7 +77,186 @@ def test_numbers_that_lead_nowhere_stay_unlinked_with_the_reason():
     assert {r for r in reasons.values() if r} <= set(linkage.UNLINKED_REASONS)
 
 
+def test_two_persons_that_one_number_leads_to_are_not_made_one():
+    """A fork says whose number it was of neither: their ids must not both begin at it."""
+    resolved = resolve(chain("G>H 60 1990-01-01", "G>I 60 1990-01-01", "H>H 01", "I>I 01"))
+    assert (resolved["H"].first, resolved["I"].first) == ("H", "I")
+    longer = resolve(chain("A>G 60", "G>H 60", "G>I 60", "H>K 60", "K>K 01", "I>I 01"))
+    assert longer["A"].reason == "fork"
+    assert (longer["K"].first, longer["I"].first) == ("H", "I")
+
+
+def test_a_hospitals_own_number_leads_to_nobody_even_if_the_civil_register_names_one():
+    """D-eCPR is not unique in the country; the national family (X-eCPR) is."""
+    own, national, number = "0203296AB2", "0203291WQ3", "0203291232"
+    rows = chain(f"{own}>{number} 60", f"{national}>{number} 60 2022-01-01", f"{number} 01")
+    resolved = resolve(rows)
+    assert resolved[own] == Resolution(None, None, "regional_replacement")
+    assert resolved[number].first == resolved[national].first == national
+
+
+def test_a_number_of_an_old_record_is_followed_by_what_the_register_says_now():
+    """The refresh of 1995 knows one number; by 2005 it was changed twice. The id stays."""
+    then = resolve(chain("A>A 01"))["A"]
+    later = resolve(chain("A>B 60 1999-01-01", "B>C 60 2004-01-01", "C>C 01"))["A"]
+    assert then.first == later.first == "A"
+    assert later.current == "C"
+
+
+def told(*rows: str) -> list[tuple]:
+    _, found = resolve_and_tell(chain(*rows))
+    return [(one.kind, one.number, one.other) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (("A>B 60 1990-01-01", "B>B 01"), []),
+        (("A>B 50 1990-01-01", "B 01"), []),
+        (("A>B 60", "A>C 60", "B 01", "C 01"), [("fork", "A", "B"), ("fork", "A", "C")]),
+        (("A>B 60", "B>A 60", "C>A 60"), [("cycle", "A", "B"), ("cycle", "B", "A")]),
+        (("A>X 60",), [("missing_current_number", "A", "X")]),
+        (("A>A 60",), [("replaced_by_nobody", "A", None)]),
+        (("B 50",), [("replaced_by_nobody", "B", None)]),
+        (("A>E 60", "E>E 30"), [("leads_to_annulled", "A", "E")]),
+        (("A>B 30", "B 01"), [("annulled_and_replaced", "A", "B")]),
+        (("A>B 01", "B 01"), [("in_force_and_replaced", "A", "B")]),
+        (("A 01", "A 90"), [("two_entries", "A", None)]),
+        (
+            ("A>B 60 1995-01-01", "B>C 60 1990-01-01", "C 01"),
+            [("dates_out_of_order", "A", "B")],
+        ),
+        (("0203296AB2 01",), [("regional_replacement", "0203296AB2", None)]),
+    ],
+)  # fmt: skip
+def test_what_contradicts_itself_is_told_with_the_numbers_concerned(rows, expected):
+    assert told(*rows) == expected
+
+
+def test_a_double_of_somebody_else_is_told():
+    double = NumberRow("A", "B", "50", "1990-01-01", "K", "1950-01-01")
+    kept = [
+        NumberRow("B", "B", "01", None, "K", "1950-01-01"),
+        NumberRow("B", "B", "01", None, "M", "1950-01-01"),
+        NumberRow("B", "B", "01", None, "K", "1951-01-01"),
+    ]
+    found = [resolve_and_tell([double, one])[1] for one in kept]
+    assert [[one.kind for one in some] for some in found] == [
+        [], ["double_of_another"], ["double_of_another"],
+    ]  # fmt: skip
+
+
+def test_every_kind_of_finding_is_proved_above():
+    cases = test_what_contradicts_itself_is_told_with_the_numbers_concerned.pytestmark[0].args[1]
+    kinds = {kind for _, expected in cases for kind, _, _ in expected}
+    assert kinds | {"double_of_another"} == set(linkage.FINDINGS)
+
+
 numbers = st.sampled_from("ABCDEFGHIJ")
+anything = st.lists(
+    st.builds(
+        NumberRow,
+        number=numbers,
+        current=numbers | st.none(),
+        status=st.sampled_from(["01", "60", "60", "60", "50", "30", "90"]),
+        status_date=st.sampled_from([None, "1990-01-01", "1995-01-01"]),
+    ),
+    max_size=14,
+)
+
+
+class Groups:
+    """Union-find: a second opinion on which numbers are one person's."""
+
+    def __init__(self) -> None:
+        self.above: dict[str, str] = {}
+
+    def of(self, one: str) -> str:
+        while self.above.get(one, one) != one:
+            one = self.above[one]
+        return one
+
+    def unite(self, one: str, other: str) -> None:
+        self.above[self.of(one)] = self.of(other)
+
+
+@given(anything)
+def test_whatever_the_register_says_nobody_merges_and_nobody_splits(rows):
+    """Numbers with one successor belong together with it; every group has one person or none."""
+    resolved = resolve(rows)
+    successors: dict[str, set[str]] = {}
+    for row in rows:
+        successors.setdefault(row.number, set()).add(row.current or row.number)
+    groups = Groups()
+    for number, following in successors.items():
+        if len(following) == 1 and following <= successors.keys():
+            groups.unite(number, *following)
+    assert resolved.keys() == successors.keys()
+    persons: dict[str, set[str]] = {}
+    for number, to in resolved.items():
+        assert (to.first is None) == (to.current is None) == (to.reason is not None)
+        if to.first is not None:
+            persons.setdefault(groups.of(number), set()).add(to.first)
+            assert groups.of(to.first) == groups.of(to.current) == groups.of(number)
+            assert successors[to.current] == {to.current}
+    assert all(len(firsts) == 1 for firsts in persons.values())  # nobody splits
+    everybody = [first for firsts in persons.values() for first in firsts]
+    assert len(everybody) == len(set(everybody))  # nobody merges
+
+
+@given(anything)
+@settings(max_examples=40, deadline=None)
+def test_whole_columns_at_a_time_give_what_the_rule_gives(rows):
+    con = duckdb.connect()
+    con.execute(
+        "create table person (v_pnr text, v_pnr_gaeld text, c_status text, "
+        "d_status_hen_start date, c_kon text, d_foddato date)"
+    )
+    for row in rows:
+        con.execute(
+            "insert into person values (?, ?, ?, ?, null, null)",
+            [row.number, row.current, row.status, row.status_date],
+        )
+    linkage.identify(con, "person", KEY)
+    resolved, found = resolve_and_tell(rows)
+    ids = person_ids((to.first for to in resolved.values() if to.first), KEY)
+    assert con.execute("select * from crosswalk order by pnr").fetchall() == [
+        (number, ids.get(to.first), to.current == number, to.reason)
+        for number, to in sorted(resolved.items())
+    ]
+    assert con.execute(
+        "select kind, pnr, other_pnr, person_id, other_person_id from number_finding "
+        "order by kind, pnr, other_pnr"
+    ).fetchall() == [
+        (
+            one.kind, one.number, one.other, ids.get(resolved[one.number].first),
+            ids.get(resolved[one.other].first) if one.other in resolved else None,
+        )
+        for one in found
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [KEY, b"short", b"l" * 64, b"m" * 65, bytes(range(200))])
+def test_ids_of_millions_are_those_of_the_rule_however_long_the_key(key):
+    con = duckdb.connect()
+    con.execute("create table resolved as select 'nr' || i as first_pnr from range(500) as t (i)")
+    crosswalk.give_ids(con, key)
+    assert dict(con.execute("from pseudonym").fetchall()) == person_ids(
+        (f"nr{n}" for n in range(500)), key
+    )
+
+
+def test_two_numbers_of_one_id_get_two_by_the_rule(monkeypatch):
+    """With ids of twelve bits, so that hundreds collide and some are too small."""
+    monkeypatch.setattr(pseudonym, "BITS", 12)
+    monkeypatch.setattr(pseudonym, "SMALLEST", 500)
+    ids = person_ids((f"nr{n}" for n in range(1500)), KEY)
+    assert len(set(ids.values())) == 1500
+    assert min(ids.values()) >= 500
+    con = duckdb.connect()
+    con.execute("create table resolved as select 'nr' || i as first_pnr from range(1500) as t (i)")
+    crosswalk.give_ids(con, KEY)
+    assert dict(con.execute("from pseudonym").fetchall()) == ids
 
 
 @given(st.dictionaries(numbers, numbers))
@@ -101,6 +283,9 @@ def test_ids_are_large_and_bound_to_the_key():
     assert all(SMALLEST <= value < 2**63 for value in ids.values())
     assert not set(ids.values()) & set(person_ids(ids, b"x" * 32).values())
     assert key_id(KEY) != key_id(b"x" * 32)
+    (number, value) = next(iter(ids.items()))
+    whole = hmac.new(KEY, number.encode(), hashlib.sha256).digest()
+    assert value == int.from_bytes(whole[:8], "big") >> 1
 
 
 def test_a_replaced_number_is_the_first_whatever_its_status_says():
@@ -163,8 +348,7 @@ def test_no_number_is_left_in_what_is_linked_or_not(tmp_path):
         ) to '{}' (format parquet)
         """.format(tmp_path / "landed.parquet")
     )
-    crosswalk, _ = linkage.identify(con, [tmp_path / "landed.parquet"], KEY)
-    con.register("crosswalk", crosswalk)
+    linkage.identify(con, f"read_parquet('{tmp_path}/landed.parquet')", KEY)
     counts = linkage.link_file(
         con, table, tmp_path / "landed.parquet", None,
         tmp_path / "linked.parquet", tmp_path / "unlinked.parquet",

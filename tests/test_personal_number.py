@@ -165,8 +165,8 @@ def test_what_a_number_tells(number, classified):
 @given(st.lists(likely | dated, min_size=50, max_size=200))
 @settings(max_examples=25, deadline=None)
 def test_python_stdnum_agrees_but_where_it_is_known_not_to(numbers):
-    """stdnum.dk.cpr takes digits only, refuses births that are still to come, and knows neither days
-    raised by 60 nor replacement numbers. See docs/methods.md, "Personal numbers".
+    """stdnum.dk.cpr takes digits only, refuses births that are still to come, and knows neither
+    days raised by 60 nor replacement numbers. See docs/methods.md, "Personal numbers".
     """
     from stdnum.dk import cpr
 

@@ -232,6 +232,9 @@ def warehouse() -> duckdb.DuckDBPyConnection:
             ('dsd', 'sarcoma', 'all', 'received', '', 0),
             ('dsd', 'sarcoma', 'all', 'landed', '', 0)
         ) as f (register, table_name, period, stage, reason, n_rows);
+        create table marts.number_finding (
+            finding_number bigint, kind varchar, person_id bigint, other_person_id bigint
+        );
     """)
     _stage(con)
     return con
@@ -699,6 +702,16 @@ FAULTS = {
         "few_rows_are_quarantined": (
             "update marts.linkage_flow set n_rows = 3 where stage = 'quarantined'",
             [("cpr",)],
+        ),
+    },
+    "marts.number_finding": {
+        "every_number_leads_to_one_person": (
+            "insert into marts.number_finding values (1, 'fork', null, 30000000001)",
+            [("1", "fork")],
+        ),
+        "entries_of_a_number_agree": (
+            "insert into marts.number_finding values (2, 'two_entries', 30000000001, null)",
+            [("2", "two_entries")],
         ),
     },
 }

@@ -62,6 +62,11 @@ class Lake:
         linkage.write_frame(
             pl.DataFrame(self.flow, schema=flow), self.home.lake / "linkage_flow.parquet"
         )
+        finding = {"finding_number": pl.Int64, "kind": pl.String, "person_id": pl.Int64,
+                   "other_person_id": pl.Int64}  # fmt: skip
+        linkage.write_frame(
+            pl.DataFrame([], schema=finding), self.home.lake / "number_finding.parquet"
+        )
         facts = pl.DataFrame(
             [
                 {"register": name, "complete_to": day, "delivered_on": dt.date(2024, 6, 1)}

@@ -17,6 +17,7 @@ FACTS = {
     "delivery": "One row per (register, table, period): the delivered file that counts.",
     "register": "One row per register: the day up to which its keeper calls it complete.",
     "linkage_flow": "One row per register, table, period, stage and reason: rows there.",
+    "number_finding": "One row per finding about the civil register's numbers, without them.",
 }
 
 

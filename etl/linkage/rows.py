@@ -1,187 +1,25 @@
-"""Landed rows → rows with person_id and without personal number, and the flow of the linkage.
+"""Landed rows → rows with person_id and without personal number. `crosswalk` says who is who."""
 
-A number is looked up in the civil register and followed to the number in force. Whoever cannot be
-followed to one living register entry stays unlinked, with the reason: two people never merge, and
-one person never becomes two.
-"""
-
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from etl import registers
-from etl.errors import LinkageError
-from etl.home import Home, digest, remove
+from etl.home import Home, remove
+from etl.linkage.resolution import UNRESOLVED_REASONS
 from etl.personal_number import MADE_UP_REASON, REASONS
-from etl.pseudonym import key_id, person_ids
 from etl.registers import Column, Table
 
-CHANGED, DELETED, ANNULLED = "60", "50", "30"
 # Somebody's number stands in a column that is none; the row goes no further, without it.
 NUMBER_IN_TEXT = "number_in_text"
 TEN_CHARACTERS = "[0-9]{6}[0-9A-Z]{2}[0-9]{2}"
-UNLINKED_REASONS = (
-    "unknown_to_cpr", "cycle", "fork", "missing_current_number", "annulled", NUMBER_IN_TEXT,
-)  # fmt: skip
 # Of rows that hang on a contact: it is not there, or two persons' contacts bear its key.
 ORPHAN, AMBIGUOUS = "orphan_of_contact", "ambiguous_contact"
-LATE = "9999-12-31"
-
-
-# ------------------------------------------------------------------ core: pure
-
-
-@dataclass(frozen=True)
-class NumberRow:
-    """One row of the civil register about one number."""
-
-    number: str
-    current: str | None  # the number that replaced it; itself or None when in force
-    status: str
-    status_date: str | None
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """Where a number leads: to a person (first and current number), or to nobody, and why."""
-
-    current: str | None
-    first: str | None
-    reason: str | None
-
-
-def resolve(rows: Iterable[NumberRow]) -> dict[str, Resolution]:
-    """Follow every number to the one in force, through chains of any length.
-
-    `first` is the oldest number of the chain, found by walking back from the number in force over
-    every number that another took the place of, whatever its status says. Only a surplus number
-    that was deleted as a double (status 50) never becomes the first: else discovering a double
-    would give a person a new id. Where several were changed into one number the earliest change
-    counts, then the lower number.
-
-    A number with two different successors is a `fork`; numbers that lead round are a `cycle`; a
-    successor that the register does not hold is a `missing_current_number`.
-    """
-    by_number: dict[str, set[NumberRow]] = defaultdict(set)
-    for row in rows:
-        by_number[row.number].add(row)
-    successors = {
-        number: {row.current or number for row in same} for number, same in by_number.items()
-    }
-    status = {number: min(row.status for row in same) for number, same in by_number.items()}
-    changed_into: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for number, same in by_number.items():
-        for row in same:
-            if row.current and row.current != number and row.status != DELETED:
-                changed_into[row.current].append((row.status_date or LATE, number))
-
-    resolved: dict[str, Resolution] = {}
-    for start in by_number:
-        path: list[str] = []
-        number = start
-        while number not in resolved:
-            if number in path:
-                outcome = Resolution(None, None, "cycle")
-                break
-            path.append(number)
-            following = successors.get(number)
-            if following is None:
-                outcome = Resolution(None, None, "missing_current_number")
-                path.pop()
-                break
-            if len(following) > 1:
-                outcome = Resolution(None, None, "fork")
-                break
-            if following == {number}:
-                outcome = _end_of_chain(number, status[number], changed_into)
-                break
-            number = next(iter(following))
-        else:
-            outcome = resolved[number]
-        for passed in path:
-            resolved[passed] = outcome
-    return resolved
-
-
-def _end_of_chain(
-    number: str, status: str, changed_into: dict[str, list[tuple[str, str]]]
-) -> Resolution:
-    if status == ANNULLED:
-        return Resolution(None, None, "annulled")
-    if status in (CHANGED, DELETED):
-        # It says that another number took its place, and names none.
-        return Resolution(None, None, "missing_current_number")
-    return Resolution(number, _first(number, changed_into), None)
-
-
-def _first(number: str, changed_into: dict[str, list[tuple[str, str]]]) -> str:
-    seen = {number}
-    while before := [entry for entry in changed_into.get(number, []) if entry[1] not in seen]:
-        number = min(before)[1]
-        seen.add(number)
-    return number
-
-
-# ------------------------------------------------------------------ edge: Parquet and DuckDB
-
-
-def identify(
-    con: duckdb.DuckDBPyConnection, persons: list[Path], key: bytes
-) -> tuple[pl.DataFrame, str]:
-    """The crosswalk of all numbers that the civil register holds.
-
-    Returns a frame of pnr, person_id, is_number_in_force, reason, and a digest of it that changes
-    whenever any link would.
-    """
-    if not persons:
-        raise LinkageError(
-            "lake: no accepted delivery of cpr. Expected the civil register, which says who is "
-            "who. Receive and land it first."
-        )
-    files = ", ".join(f"'{path}'" for path in persons)
-    rows = con.execute(
-        f"""
-        select distinct v_pnr, v_pnr_gaeld, coalesce(c_status, ''), d_status_hen_start::varchar
-        from read_parquet([{files}])
-        """
-    ).fetchall()
-    resolved = resolve(NumberRow(*row) for row in rows)
-    ids = person_ids((r.first for r in resolved.values() if r.first), key)
-    numbers = sorted(resolved)
-    crosswalk = pl.DataFrame(
-        {
-            "pnr": numbers,
-            "person_id": [ids.get(resolved[n].first) for n in numbers],
-            "is_number_in_force": [resolved[n].current == n for n in numbers],
-            "reason": [resolved[n].reason for n in numbers],
-        },
-        schema={
-            "pnr": pl.String,
-            "person_id": pl.Int64,
-            "is_number_in_force": pl.Boolean,
-            "reason": pl.String,
-        },
-    )
-    fingerprint = digest([key_id(key), len(numbers), *_column_sums(con, crosswalk)])
-    return crosswalk, fingerprint
-
-
-def _column_sums(con: duckdb.DuckDBPyConnection, crosswalk: pl.DataFrame) -> tuple:
-    con.register("crosswalk_frame", crosswalk)
-    sums = con.execute(
-        """
-        select
-            bit_xor(hash(pnr, person_id, is_number_in_force, reason)),
-            sum(hash(pnr, person_id, is_number_in_force, reason)::hugeint)
-        from crosswalk_frame
-        """
-    ).fetchone()
-    con.unregister("crosswalk_frame")
-    return tuple(str(value) for value in sums)
+UNKNOWN_TO_CPR = "unknown_to_cpr"
+# Every reason for which a landed row leads to nobody.
+UNLINKED_REASONS = (UNKNOWN_TO_CPR, *UNRESOLVED_REASONS, NUMBER_IN_TEXT, ORPHAN, AMBIGUOUS)
 
 
 def link_file(
@@ -265,7 +103,7 @@ def _owners(
     while they are one person's; where they are not, nobody can tell whose the row is.
     """
     if table.owner:
-        return "crosswalk", f'landed."{table.owner.name}"', "unknown_to_cpr"
+        return "crosswalk", f'landed."{table.owner.name}"', UNKNOWN_TO_CPR
     of = registers.register(table.register).table(table.contact.refers_to)
     files = ", ".join(f"'{path}'" for path in contacts)
     con.execute(
@@ -278,7 +116,7 @@ def _owners(
             null::boolean as is_number_in_force,
             case when count(distinct coalesce(person.person_id, -1)) > 1 then '{AMBIGUOUS}'
                 when any_value(person.person_id) is null
-                then min(coalesce(person.reason, 'unknown_to_cpr')) end as reason
+                then min(coalesce(person.reason, '{UNKNOWN_TO_CPR}')) end as reason
         from {f"read_parquet([{files}])" if contacts else _no_rows(of)} as contact
         left join crosswalk as person on contact."{of.owner.name}" = person.pnr
         group by all
