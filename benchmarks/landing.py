@@ -40,6 +40,7 @@ ALTERNATIVES = {
 def kobling(folder: Path) -> None:
     from etl import deliveries, landing
     from etl.home import connect, open_home
+    from etl.restricted import keys_of
     from etl.settings import CHECKOUT, Settings
 
     with tempfile.TemporaryDirectory(dir=folder.parents[2]) as home:
@@ -54,7 +55,7 @@ def kobling(folder: Path) -> None:
         )
         opened = open_home(settings)
         with connect(settings) as con:
-            parsed = landing.parse(con, opened, deliveries.read(folder), "mock")
+            parsed = landing.parse(con, opened, deliveries.read(folder), "mock", keys_of(settings))
         landing.accept(opened, parsed, [])
 
 

@@ -181,6 +181,7 @@ def connect(
     con.execute(f"set memory_limit = '{settings.memory_limit}'")
     con.execute(f"set threads = {settings.threads}")
     con.execute(f"set temp_directory = '{home.scratch / 'spill'}'")
+    con.execute("set temp_file_encryption = true")
     con.execute("set enable_progress_bar = false")
     return con
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from etl import deliveries, evidence, ledger, linkage, registers, studies
+from etl import deliveries, evidence, ledger, linkage, registers, restricted, studies
 from etl import release as releases
 from etl.errors import DeliveryError, KoblingError, QualityError, ReleaseError, SettingsError
 from etl.home import (
@@ -20,7 +20,6 @@ from etl.home import (
     file_hash,
     one_writer,
     open_home,
-    pseudonym_key,
     read_json,
     remove,
     replace_json,
@@ -222,9 +221,10 @@ def _land_one(
         return 0, None
     try:
         delivery = deliveries.read(folder)
+        keys = restricted.keys_of(settings)
         with connect(settings) as con:
             say(f"{_name(folder)}: reading {_n(len(delivery.files), 'file')}")
-            parsed = parse(con, home, delivery, settings.population, settings.unpack_times)
+            parsed = parse(con, home, delivery, settings.population, keys, settings.unpack_times)
             checks = _check_landing(con, parsed)
     except DeliveryError as error:
         if not known:
@@ -257,11 +257,10 @@ def _check_landing(con, parsed) -> list[dict]:
         paths = parsed.landed_paths(table.name)
         if not paths:
             continue
-        files = ", ".join(f"'{path}'" for path in paths)
-        con.execute(
-            f'create or replace view "{table.name}" as select * from read_parquet([{files}], '
-            "hive_partitioning = true, hive_types_autocast = false)"
+        source = restricted.scan(
+            *paths, options="hive_partitioning = true, hive_types_autocast = false"
         )
+        con.execute(f'create or replace view "{table.name}" as select * from {source}')
         suite = f"landing.{table.register}.{table.name}"
         checks = quality.structural_checks(table) + quality.written_checks(EXPECTATIONS, suite)
         results += quality.run(
@@ -294,9 +293,9 @@ def link(settings: Settings, say: Say) -> bool:
     home = open_home(settings)
     with one_writer(home):
         entries = current(home)
-        key = pseudonym_key(settings)
+        keys = restricted.keys_of(settings)
         code = evidence.code_hash(settings.project)
-        wanted = _link_key(settings, entries, key)
+        wanted = _link_key(settings, entries, keys.secret)
         state = home.state / "link.json"
         before = read_json(state) if state.exists() else {"slots": {}}
         if before.get("key") == wanted and _lake_is_whole(home, before["slots"]):
@@ -306,8 +305,11 @@ def link(settings: Settings, say: Say) -> bool:
         replace_json(state, {"slots": before["slots"]})
         with connect(settings) as con:
             persons = [e.path(home) for e in entries if e.file.table == "cpr3_t_person"]
-            fingerprint = linkage.identify(con, _parquet(persons) if persons else None, key)
-            _keep_identity(con, home, key)
+            keys.unlock(con)
+            fingerprint = linkage.identify(
+                con, restricted.scan(*persons) if persons else None, keys.secret
+            )
+            restricted.keep_identity(con, home, keys)
             _write_findings(con, home)
             linkage.write_empty(con, home)
             linkage.forget_other_periods(home, {entry.slot for entry in entries})
@@ -404,29 +406,6 @@ def _link_key(settings: Settings, entries: list[Current], key: bytes) -> str:
             evidence.code_hash(settings.project),
         ]
     )
-
-
-def _parquet(paths: list[Path]) -> str:
-    files = ", ".join(f"'{path}'" for path in paths)
-    return f"read_parquet([{files}])"
-
-
-def _keep_identity(con, home: Home, key: bytes) -> None:
-    """Write who is who, encrypted, beside its place, then put it there."""
-    from duckdb_extensions import import_extension
-
-    beside = home.restricted / ".identity.duckdb.new"
-    remove(beside)
-    remove(beside.with_name(beside.name + ".wal"))
-    import_extension("httpfs")  # its encryption is what DuckDB encrypts files with
-    con.execute("load httpfs")
-    con.execute(f"attach '{beside}' as identity (encryption_key '{key.hex()}')")
-    con.execute("create table identity.number as select * from crosswalk order by pnr")
-    con.execute("create table identity.number_finding as select * from number_finding order by all")
-    con.execute("create table identity.key as select ? as key_id", [key_id(key)])
-    con.execute("detach identity")
-    beside.chmod(0o600)
-    beside.replace(home.identity)
 
 
 def _write_findings(con, home: Home) -> None:
@@ -759,7 +738,7 @@ def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
     slots = [[*entry.slot, entry.file.sha256] for entry in current(home)]
     return {
         "data": evidence.data_hash(
-            slots, newest_complete_to(home), key_id(pseudonym_key(settings))
+            slots, newest_complete_to(home), restricted.keys_of(settings).key_id
         ),
         "definition": studies.definition_hash(studies.read(settings.project, study)),
         "code": evidence.code_hash(settings.project),
@@ -898,7 +877,7 @@ def nothing_new(settings: Settings) -> str | None:
             return None
     live = {}
     try:
-        key = pseudonym_key(settings)
+        key = restricted.keys_of(settings).secret
         state = read_json(home.state / "link.json")
         if state.get("key") != _link_key(settings, current(home), key):
             return None
@@ -962,9 +941,13 @@ def quarantine_list(
     home = open_home(settings)
     if register:
         registers.register(register)
-    found = quarantine(home, register, reason, with_rows)
+    if with_rows:
+        with restricted.unlocked(settings) as con:
+            found = quarantine(home, register, reason, con)
+    else:
+        found = quarantine(home, register, reason)
     if not found:
-        reasons = sorted({q.reason for q in quarantine(home, register, None, False)})
+        reasons = sorted({q.reason for q in quarantine(home, register, None)})
         known = f" Reasons there: {', '.join(reasons)}." if reasons else ""
         return "Nothing in quarantine" + (f" with reason '{reason}'." if reason else ".") + known
     table = [("register", "table", "period", "file", "reason", "rows")]

@@ -5,12 +5,22 @@ import json
 import subprocess
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from etl import restricted
 from etl.settings import CHECKOUT, Settings
 from tests import story
 
 KEY = "k" * 40
+KEYS = restricted.Keys(KEY.encode())
+
+
+def unlocked(keys: restricted.Keys = KEYS) -> duckdb.DuckDBPyConnection:
+    """A connection that reads what the tests' homes have locked."""
+    con = duckdb.connect()
+    keys.unlock(con)
+    return con
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
-from duckdb_extensions import import_extension
 
 from etl.home import Home, pseudonym_key
 from etl.mock import cases
+from etl.restricted import Keys
 from etl.settings import CHECKOUT, Settings
 
 # The paper's table: outcome, factor, level → risk (lower–upper), or against the reference → RD.
@@ -81,14 +81,18 @@ def answer_sheet(folder: Path, name: str) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+def opened(home: Home) -> duckdb.DuckDBPyConnection:
+    """A connection that reads what a mock home has locked under the key that it made itself."""
+    con = duckdb.connect()
+    Keys(home.key.read_bytes().strip()).unlock(con)
+    return con
+
+
 def person_of_number(settings: Settings) -> dict[str, int]:
     """The restricted store's own answer to who is who; only a test or a keeper opens it."""
     home = Home(settings.home)
-    import_extension("httpfs")
     con = duckdb.connect()
-    con.execute("load httpfs")
-    key = pseudonym_key(settings).hex()
-    con.execute(f"attach '{home.identity}' as identity (encryption_key '{key}', read_only)")
+    Keys(pseudonym_key(settings)).attach_identity(con, home.identity)
     return dict(
         con.execute("select pnr, person_id from identity.number where person_id is not null")
         .fetchall()
@@ -156,13 +160,8 @@ def wrong_verdicts(settings: Settings, answers: Path, study: str = "dlms") -> li
 
 def reason_of_number(settings: Settings) -> dict[str, str | None]:
     """Why a number leads to nobody, by the restricted store; None where it leads to a person."""
-    import_extension("httpfs")
     con = duckdb.connect()
-    con.execute("load httpfs")
-    key = pseudonym_key(settings).hex()
-    con.execute(
-        f"attach '{Home(settings.home).identity}' as identity (encryption_key '{key}', read_only)"
-    )
+    Keys(pseudonym_key(settings)).attach_identity(con, Home(settings.home).identity)
     return dict(con.execute("select pnr, reason from identity.number").fetchall())
 
 

@@ -17,13 +17,14 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from etl import deliveries, landing, linkage, mock, quality, registers, steps
+from etl import deliveries, landing, linkage, mock, quality, registers, restricted, steps
 from etl.cli import main
 from etl.errors import DeliveryError, SettingsError
 from etl.home import Home
 from etl.mock import defects
 from etl.settings import CHECKOUT
 from tests import story
+from tests.conftest import KEYS, unlocked
 
 PERSONS, SEED = 2000, 3  # five rows must stay below 5 % of a file
 # Nothing else of a file may differ where one of these is planted in it.
@@ -70,7 +71,7 @@ class Landed:
         con = reader.con
         home = Home(reader.folder / planted.inbox.parent.name)
         parsed = landing.parse(
-            con, home, dataclasses.replace(delivery, files=(file,)), "mock"
+            con, home, dataclasses.replace(delivery, files=(file,)), "mock", KEYS
         )  # fmt: skip
         (landed,) = parsed.files
         self.stores = {
@@ -87,7 +88,7 @@ class Landed:
         self.findings = self._reasons(con, "findings", "finding")
         con.execute(
             f'create or replace view "{self.table.name}" as '
-            f"select * from read_parquet('{self.stores['landing']}')"
+            f"select * from {restricted.scan(self.stores['landing'])}"
         )
         suite = f"landing.{register}.{self.table.name}"
         self.flagged = {
@@ -108,7 +109,7 @@ class Landed:
             return set()
         return set(
             con.execute(
-                f"select {column}, source_row from read_parquet('{self.stores[store]}')"
+                f"select {column}, source_row from {restricted.scan(self.stores[store])}"
             ).fetchall()
         )
 
@@ -117,7 +118,7 @@ class Landed:
         return {
             row: tuple(values)
             for row, *values in con.execute(
-                f"select source_row, {columns} from read_parquet('{self.stores['landing']}')"
+                f"select source_row, {columns} from {restricted.scan(self.stores['landing'])}"
             ).fetchall()
         }
 
@@ -127,14 +128,14 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.con = duckdb.connect()
+        self.con = unlocked()
         self.clean = Planted(folder / "none", "none")
         self._landed: dict[str, Landed] = {}
         persons = self.of_clean("cpr/2023-03-15/cpr3_t_person.csv")
         self.identify(persons)
 
     def identify(self, persons: Landed) -> None:
-        linkage.identify(self.con, f"read_parquet('{persons.stores['landing']}')", b"k" * 40)
+        linkage.identify(self.con, restricted.scan(persons.stores["landing"]), KEYS.secret)
 
     def of_clean(self, place: str) -> Landed:
         if place not in self._landed:

@@ -8,11 +8,11 @@ import duckdb
 import pytest
 from duckdb_extensions import import_extension
 
-from etl import linkage, steps
+from etl import linkage, restricted
 from etl.errors import LinkageError, SettingsError
 from etl.home import Home, connect, one_writer, open_home, pseudonym_key, replace_json, replace_text
 from etl.settings import Settings
-from tests.conftest import ANNA, KEY
+from tests.conftest import ANNA, KEYS
 
 
 def test_a_home_is_not_opened_for_another_population(settings):
@@ -83,8 +83,8 @@ def test_the_identity_store_is_unreadable_without_its_key(settings):
             "create table person as select $1 as v_pnr, $1 as v_pnr_gaeld, '01' as c_status, "
             "null::date as d_status_hen_start, 'K' as c_kon, null::date as d_foddato", [ANNA],
         )  # fmt: skip
-        linkage.identify(con, "person", KEY.encode())
-        steps._keep_identity(con, home, KEY.encode())
+        linkage.identify(con, "person", KEYS.secret)
+        restricted.keep_identity(con, home, KEYS)
     assert ANNA.encode() not in home.identity.read_bytes()
     assert stat.S_IMODE(home.identity.stat().st_mode) == 0o600
     import_extension("httpfs")
@@ -94,8 +94,8 @@ def test_the_identity_store_is_unreadable_without_its_key(settings):
         con.execute(f"attach '{home.identity}' as closed (read_only)")
     with pytest.raises(duckdb.Error):
         con.execute(f"attach '{home.identity}' as wrong (encryption_key '{'00' * 32}', read_only)")
-    con.execute(f"attach '{home.identity}' as held (encryption_key '{KEY.encode().hex()}')")
-    assert con.execute("select pnr from held.number").fetchall() == [(ANNA,)]
+    KEYS.attach_identity(con, home.identity)
+    assert con.execute("select pnr from identity.number").fetchall() == [(ANNA,)]
 
 
 @pytest.mark.parametrize(

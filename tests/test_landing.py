@@ -12,27 +12,33 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
-from etl import deliveries, landing, registers
+from etl import deliveries, landing, registers, restricted
 from etl.errors import DeliveryError
 from etl.home import Home, connect, open_home
 from etl.landing import plain, streaming
-from tests.conftest import ANNA, BENT, PATO_HEADER, PERSON_HEADER, write_delivery
+from tests.conftest import (
+    ANNA,
+    BENT,
+    KEYS,
+    PATO_HEADER,
+    PERSON_HEADER,
+    unlocked,
+    write_delivery,
+)
 
 
 def land(settings, folder, population="mock"):
     home = open_home(settings)
     with connect(settings) as con:
-        parsed = landing.parse(con, home, deliveries.read(folder), population)
+        parsed = landing.parse(con, home, deliveries.read(folder), population, KEYS)
     landing.accept(home, parsed, [])
     return home, parsed.files
 
 
 def rows(home: Home, store: str, columns: str = "*") -> list[tuple]:
     place = home.restricted / store
-    return duckdb.sql(
-        f"select {columns} from read_parquet('{place}/*/*/*/*.parquet', hive_partitioning = false)"
-        " order by source_row"
-    ).fetchall()
+    files = restricted.scan(f"{place}/*/*/*/*.parquet", options="hive_partitioning = false")
+    return unlocked().execute(f"select {columns} from {files} order by source_row").fetchall()
 
 
 def pato(number=ANNA, requisition="R1", day="1994-03-01", code="T02120", kind="11") -> str:
@@ -187,7 +193,8 @@ def test_an_extra_column_is_a_finding_and_not_data(settings, tmp_path):
     text = (PATO_HEADER + pato()).replace("\n", ";more\n")
     home, files = land(settings, write_delivery(tmp_path, "patobank", {"pato1994.csv": text}))
     assert files[0].findings == {"extra_column_more": 1}
-    assert "more" not in duckdb.sql(f"from '{home.landing}/patobank/pato/*/*.parquet'").columns
+    files = restricted.scan(f"{home.landing}/patobank/pato/*/*.parquet")
+    assert "more" not in unlocked().sql(f"from {files}").columns
 
 
 @pytest.mark.parametrize(
@@ -447,7 +454,7 @@ def test_a_small_file_that_fills_the_disk_is_stopped_at_the_limit(settings, tmp_
     (text,) = home.scratch.rglob("transcoded.csv")
     assert text.stat().st_size <= 201 * len(content)
     with connect(settings) as con, pytest.raises(DeliveryError, match="found 500000 rows"):
-        landing.parse(con, home, deliveries.read(folder), "mock", unpack_times=2000)
+        landing.parse(con, home, deliveries.read(folder), "mock", KEYS, unpack_times=2000)
 
 
 SAS = Path(__file__).parent / "golden" / "pato1994.sas7bdat"
@@ -548,12 +555,13 @@ def test_rows_keep_their_number_in_a_file_of_many_pieces(settings, tmp_path):
     kept = rows(home, "quarantine", "source_row, reason")
     assert kept == [(100_000, "malformed_line"), (200_000, "wrong_length"), (300_000, "duplicate")]
     place = next((home.restricted / "landing").rglob("*.parquet"))
-    assert duckdb.execute(
+    source = restricted.scan(place, options="file_row_number = true")
+    assert unlocked().execute(
         f"""
         select count(*), bool_and(k_rekvnr = 'R' || source_row), bool_and(source_row > earlier)
         from (
             select *, lag(source_row, 1, 0) over (order by file_row_number) as earlier
-            from read_parquet('{place}', file_row_number = true)
+            from {source}
         )
         """
     ).fetchone() == (n - 3, True, True)
@@ -652,8 +660,11 @@ DIAG_HEADER = "v_recnum;c_diag;c_diagtype;c_diagmod;c_tildiag"
 
 def everything(home: Home) -> dict[str, list[tuple]]:
     """All that was kept of a delivery, in the order in which it stands."""
+    con = unlocked()
     return {
-        str(path.relative_to(home.restricted)): duckdb.sql(f"from '{path}'").fetchall()
+        str(path.relative_to(home.restricted)): con.execute(
+            f"from {restricted.scan(path)}"
+        ).fetchall()
         for store in ("landing", "quarantine", "findings")
         for path in sorted((home.restricted / store).rglob("*.parquet"))
     }

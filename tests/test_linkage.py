@@ -13,6 +13,8 @@ from etl import linkage, pseudonym, registers, steps
 from etl.landing import Current, LandedFile
 from etl.linkage import NumberRow, Resolution, crosswalk, resolve, resolve_and_tell
 from etl.pseudonym import SMALLEST, key_id, person_ids
+from etl.restricted import COPY_OPTIONS, scan
+from tests.conftest import unlocked
 
 KEY = b"k" * 32
 
@@ -297,7 +299,7 @@ def test_a_replaced_number_is_the_first_whatever_its_status_says():
 
 def test_a_number_in_a_note_goes_no_further(tmp_path):
     """Nor in a key: the row stays behind, counted, and without it."""
-    con = duckdb.connect()
+    con = unlocked()
     table = registers.register("dlms_review").table("review")
     names = [column.name for column in table.columns]
     rows = [
@@ -314,7 +316,8 @@ def test_a_number_in_a_note_goes_no_further(tmp_path):
         .with_row_index("source_row", 1)
         .with_columns(pl.lit("abc").alias("source_file"))
     )
-    frame.write_parquet(tmp_path / "landed.parquet")
+    con.register("frame", frame)
+    con.execute(f"copy frame to '{tmp_path}/landed.parquet' ({COPY_OPTIONS})")
     con.execute(
         "create table crosswalk as select '6102501234' as pnr, 10000000001 as person_id, "
         "true as is_number_in_force, null::varchar as reason"
@@ -334,7 +337,7 @@ def test_a_number_in_a_note_goes_no_further(tmp_path):
 
 
 def test_no_number_is_left_in_what_is_linked_or_not(tmp_path):
-    con = duckdb.connect()
+    con = unlocked()
     table = registers.register("cpr").table("cpr3_t_person")
     con.execute(
         """
@@ -345,10 +348,10 @@ def test_no_number_is_left_in_what_is_linked_or_not(tmp_path):
                 (3, 'GONE', 'X', 'M', '60', date '1950-02-01', null::date, null, null)
             ) as t (source_row, v_pnr, v_pnr_gaeld, c_kon, c_status, d_foddato,
                     d_status_hen_start, v_mor_pnr, v_far_pnr)
-        ) to '{}' (format parquet)
-        """.format(tmp_path / "landed.parquet")
+        ) to '{}' ({})
+        """.format(tmp_path / "landed.parquet", COPY_OPTIONS)
     )
-    linkage.identify(con, f"read_parquet('{tmp_path}/landed.parquet')", KEY)
+    linkage.identify(con, scan(tmp_path / "landed.parquet"), KEY)
     counts = linkage.link_file(
         con, table, tmp_path / "landed.parquet", None,
         tmp_path / "linked.parquet", tmp_path / "unlinked.parquet",
@@ -370,7 +373,7 @@ def test_no_number_is_left_in_what_is_linked_or_not(tmp_path):
 
 def hanging(tmp_path, contacts: str, diagnoses: str) -> tuple[dict, pl.DataFrame, pl.DataFrame]:
     """Link diagnoses through contacts: 'key number' and 'key' each, separated by commas."""
-    con = duckdb.connect()
+    con = unlocked()
     con.execute(
         "create table crosswalk as select * from (values ('ANNA', 11::bigint, true, null), "
         "('6102501234', 11, true, null), ('FORMER', 11, false, null), "
@@ -382,11 +385,11 @@ def hanging(tmp_path, contacts: str, diagnoses: str) -> tuple[dict, pl.DataFrame
     con.execute(
         f"""
         copy (select k_recnum, v_cpr from (values {rows}) as t (k_recnum, v_cpr))
-        to '{tmp_path}/contacts.parquet' (format parquet);
+        to '{tmp_path}/contacts.parquet' ({COPY_OPTIONS});
         copy (select source_row, v_recnum, 'DC449' as c_diag, 'A' as c_diagtype,
             null::varchar as c_diagmod, null::varchar as c_tildiag
             from (values {codes}) as t (source_row, v_recnum))
-        to '{tmp_path}/diagnoses.parquet' (format parquet)
+        to '{tmp_path}/diagnoses.parquet' ({COPY_OPTIONS})
         """
     )
     counts = linkage.link_file(

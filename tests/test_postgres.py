@@ -23,9 +23,18 @@ from etl import postgres
 from etl.cli import main
 from etl.errors import DeliveryError
 from etl.postgres import connection, files
+from etl.restricted import scan
 from etl.settings import CHECKOUT
 from tests import postgres_server
-from tests.conftest import ANNA, BENT, CARL, PATO_HEADER, PERSON_HEADER, write_delivery
+from tests.conftest import (
+    ANNA,
+    BENT,
+    CARL,
+    PATO_HEADER,
+    PERSON_HEADER,
+    unlocked,
+    write_delivery,
+)
 from tests.postgres_server import PASSWORD, Proxy, Server, once
 
 TODAY = str(dt.date.today())
@@ -162,6 +171,7 @@ APART = "('source_file', 'source_row', 'delivery', 'delivered_on')"
 
 def stores(home: Path) -> dict[str, list[tuple]]:
     """What was made of the register, whatever the file it came from."""
+    con = unlocked()
     places = {
         "landed": "restricted/landing/patobank/pato/*/*.parquet",
         "linked": "lake/linked/patobank/pato/*/*.parquet",
@@ -169,14 +179,16 @@ def stores(home: Path) -> dict[str, list[tuple]]:
         "flow": "lake/linkage_flow.parquet",
     }
     made = {
-        name: duckdb.sql(
-            f"select columns(lambda name: name not in {APART}) from '{home / place}' order by all"
+        name: con.execute(
+            f"select columns(lambda name: name not in {APART}) from "
+            + (scan(home / place) if "restricted" in place else f"'{home / place}'")
+            + " order by all"
         ).fetchall()
         for name, place in places.items()
     }
-    quarantined = home / "restricted/quarantine/patobank/*/*/*.parquet"
-    made["quarantined"] = duckdb.sql(
-        f"select period, reason, k_rekvnr, cpr from '{quarantined}' order by all"
+    quarantined = scan(home / "restricted/quarantine/patobank/*/*/*.parquet")
+    made["quarantined"] = con.execute(
+        f"select period, reason, k_rekvnr, cpr from {quarantined} order by all"
     ).fetchall()
     return made
 

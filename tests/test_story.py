@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.demo import results_of
-from etl import ledger, steps
+from etl import ledger, restricted, steps
 from etl.cli import main
 from etl.home import Home
 from etl.mock import cases
@@ -127,6 +127,7 @@ def test_every_row_is_somewhere(ran):
         f"select register, table_name, period, sha256 from '{home.lake / 'delivery.parquet'}'"
     ).fetchall()
     assert len(winners) > 50
+    con = story.opened(home)
     for register, table, period, sha256 in winners:
         slot = f"{register}/{table}/period={period}"
 
@@ -144,14 +145,14 @@ def test_every_row_is_somewhere(ran):
             f"count(*) filter (where stage = 'landing') from read_parquet('{place}')"
         ).fetchone()
         landed = {
-            path: duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone()[0]
+            path: con.execute(f"select count(*) from {restricted.scan(path)}").fetchone()[0]
             for path in (home.landing / slot).glob("*.parquet")
         }
         rows = delivered[register, table, period, sha256]
         assert linked + unlinked in landed.values(), slot
         assert rows - (linked + unlinked) >= quarantined_with_number, slot
         assert rows - (linked + unlinked) in [
-            duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone()[0]
+            con.execute(f"select count(*) from {restricted.scan(path)}").fetchone()[0]
             for path in (home.quarantine / slot).glob("*.parquet")
         ] + [0], slot
 
@@ -168,11 +169,12 @@ def test_every_planted_defect_is_where_the_answer_sheet_says(ran):
             source = home.deliveries / defect["register"] / defect["path"]
             sha256 = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
             expected[store].add((sha256, int(defect["row"]), reason))
+    con = story.opened(home)
     for store, column in (("quarantine", "reason"), ("findings", "finding")):
         found = set(
-            duckdb.sql(
-                f"select source_file, source_row, {column} from read_parquet("
-                f"'{home.restricted / store}/*/*/*/*.parquet', union_by_name = true)"
+            con.execute(
+                f"select source_file, source_row, {column} from "
+                + restricted.scan_by_name(*(home.restricted / store).glob("*/*/*/*.parquet"))
             ).fetchall()
         )
         assert len(expected[store]) >= 10

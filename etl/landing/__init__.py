@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from etl import restricted
 from etl.deliveries import UNPACK_TIMES, DeliveredFile, Delivery
 from etl.errors import DeliveryError
 from etl.home import Home, digest, remove, replace_json
@@ -67,15 +68,20 @@ def parse(
     home: Home,
     delivery: Delivery,
     population: str,
+    keys: restricted.Keys,
     unpack_times: int = UNPACK_TIMES,
 ) -> Parsed:
     """Read every file of a delivery into scratch, typed, with its quarantine and findings.
+
+    What is read of the rows is written locked; `con` is unlocked for it.
 
     Raises:
         DeliveryError: a file is unreadable, a column is missing, renamed, doubled or retyped, the
             row count disagrees with the manifest, or a mock home is sent a possibly real number.
     """
     con.execute(CLASSIFIED_SQL)
+    keys.unlock(con)
+    writing = keys.writer(con.execute("select current_setting('memory_limit')").fetchone()[0])
     scratch = home.scratch / f"land-{delivery.register.name}-{delivery.folder.name}"
     remove(scratch)
     scratch.mkdir(mode=0o700, parents=True)
@@ -84,7 +90,7 @@ def parse(
     rows: dict[str, int] = {}
     for file in delivery.files:
         table = delivery.register.table(file.table).of_period(file.period)
-        landed, bad = _parse_file(con, parsed, table, file, population, unpack_times)
+        landed, bad = _parse_file(con, parsed, table, file, population, writing, unpack_times)
         parsed.files.append(landed)
         rows[table.name] = rows.get(table.name, 0) + landed.rows
         for column, count in bad.items():
@@ -109,6 +115,7 @@ def accept(home: Home, parsed: Parsed, checks: list[dict]) -> None:
             if source.exists():
                 place = home.restricted / slot_path(store, file)
                 place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                source.chmod(restricted.MODE)
                 source.replace(place)
     delivery = parsed.delivery
     told = over_time.findings(delivery, parsed.files, parsed.spans, current(home))
@@ -156,6 +163,7 @@ def _parse_file(
     table: Table,
     file: DeliveredFile,
     population: str,
+    writing: duckdb.DuckDBPyConnection,
     unpack_times: int,
 ) -> tuple[LandedFile, dict[str, int]]:
     """Returns what became of the file, and unreadable values by required column."""
@@ -165,8 +173,9 @@ def _parse_file(
     source = file.sha256[:12]
     delivered_on = parsed.delivery.delivered_on
     judged = judging.judge(
-        con, given, path, source, file.period, file.rows, population, delivered_on, parsed.scratch
-    )
+        con, given, path, source, file.period, file.rows, population, delivered_on, parsed.scratch,
+        writing,
+    )  # fmt: skip
     period = file.period or NO_PERIOD
     # The same file under the same contract and rules always lands under the same name.
     identity = digest([file.sha256, register.version, register.name, file.table, period])[:16]
@@ -202,4 +211,4 @@ def _form(column: Column) -> str:
 
 def _copy(con: duckdb.DuckDBPyConnection, query: str, place: Path) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    con.execute(f"copy ({query}) to {quoted(place)} (format parquet, compression zstd)")
+    con.execute(f"copy ({query}) to {quoted(place)} ({restricted.COPY_OPTIONS})")

@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow
 
 from etl.errors import DeliveryError
-from etl.landing.given import Given, identifier, malformed_lines, quoted
+from etl.landing.given import Given, identifier, malformed_lines
 from etl.landing.plain import as_given, batches, is_short_way, rows_as_given
 from etl.landing.streaming import ROWS_AT_ONCE, Hashes, divide, rewrite
 from etl.personal_number import MADE_UP_REASON
 from etl.registers import MISSING, Column, Table
+from etl.restricted import scan
 
 SECONDS_A_DAY = 86_400
 # DuckDB's errors come through Arrow as text.
@@ -53,6 +54,7 @@ def judge(
     population: str,
     delivered_on: dt.date,
     scratch: Path,
+    writing: duckdb.DuckDBPyConnection,
 ) -> Judged:
     """Read, type and judge a file. No day of it can lie after the day it was delivered on.
 
@@ -70,6 +72,7 @@ def judge(
             landing,
             odd,
             scratch / "row_hashes",
+            writing,
         )
     except (duckdb.OutOfMemoryException, duckdb.InternalException):
         raise  # ours, not the keeper's
@@ -77,9 +80,7 @@ def judge(
         if any(fault in str(error) for fault in OURS):
             raise
         raise DeliveryError(f"{path}: {given.broken}") from None
-    con.execute(
-        f"create or replace temp view odd_first as select * from read_parquet({quoted(odd)})"
-    )
+    con.execute(f"create or replace temp view odd_first as select * from {scan(odd)}")
     malformed = malformed_lines(con, path)
     # Any text can be read.
     strict = [column for column in _strict(table) if column.type != "text"]
@@ -107,7 +108,7 @@ def judge(
     copies = _find_copies(con, table, landing, hashes)
     shifts = _shifts(con) if malformed else []
     if len(copies) or shifts:
-        rewrite(landing, copies, shifts)
+        rewrite(landing, copies, shifts, writing)
     _name_rows(con, given, landing, copies, malformed)
     reasons = con.execute(
         "select reason, count(*) from refused group by all order by all"
@@ -416,7 +417,7 @@ def _view_landed(
         create or replace temp view {name} as
         with odd as ({odd})
         select landed.source_row as nth, {columns}, odd.unread_hash{told}
-        from read_parquet({quoted(landing)}) as landed
+        from {scan(landing)} as landed
         left join odd on landed.source_row = odd.nth
         """
     )

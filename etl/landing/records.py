@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from etl import restricted
 from etl.errors import LIKE_A_NUMBER
 from etl.home import Home, read_json
 
@@ -117,9 +118,15 @@ class Quarantined:
 
 
 def quarantine(
-    home: Home, register: str | None, reason: str | None, with_rows: bool
+    home: Home,
+    register: str | None,
+    reason: str | None,
+    opened: duckdb.DuckDBPyConnection | None = None,
 ) -> list[Quarantined]:
-    """What lies in quarantine of the files that count now. Never a value of any row."""
+    """What lies in quarantine of the files that count now. Never a value of any row.
+
+    With an unlocked connection also which rows of the files they are.
+    """
     found = []
     for entry in current(home):
         if register not in (None, entry.register):
@@ -134,15 +141,17 @@ def quarantine(
                         LIKE_A_NUMBER.sub("…", f"{entry.folder}/{entry.file.path}"),
                         why,
                         n,
-                        _rows_refused_for(path, why) if with_rows else None,
+                        _rows_refused_for(opened, path, why) if opened else None,
                     )
                 )
     return found
 
 
-def _rows_refused_for(path: Path, reason: str) -> tuple[int, ...]:
-    rows = duckdb.execute(
-        "select source_row from read_parquet(?) where reason = ? order by source_row",
-        [str(path), reason],
+def _rows_refused_for(
+    opened: duckdb.DuckDBPyConnection, path: Path, reason: str
+) -> tuple[int, ...]:
+    rows = opened.execute(
+        f"select source_row from {restricted.scan(path)} where reason = ? order by source_row",
+        [reason],
     ).fetchall()
     return tuple(row for (row,) in rows)

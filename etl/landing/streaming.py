@@ -1,7 +1,7 @@
 """Rows on their way from DuckDB to the landing: numbered, divided, written, never held.
 
-DuckDB judges the rows and hands them over in the order of the file; Arrow writes them, in a thread
-of its own, since encoding costs as much as reading and judging together.
+DuckDB judges the rows and hands them over in the order of the file; another one writes them, in a
+thread of its own, since encoding costs as much as reading and judging together.
 """
 
 import queue
@@ -10,25 +10,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow
 import pyarrow.compute
-import pyarrow.parquet
+
+from etl.landing.given import quoted
+from etl.restricted import COPY_OPTIONS, scan
 
 ROWS_AT_ONCE = 1 << 17
 WAITING = 2  # batches between the judging and the writing
-SAMPLE = 20_000
-FEW_VALUES = 0.1  # a column with fewer values than this share of its rows is worth a dictionary
 HASHES_AT_ONCE = 16_000_000  # 128 MB, and as much again while they are sorted
 
 
 class Rows:
-    """A Parquet file of rows in order, written in a thread of its own."""
+    """A locked Parquet file of rows in order, written in a thread of its own.
 
-    def __init__(self, path: Path, schema: pyarrow.Schema) -> None:
-        self._path, self._schema = path, schema
+    By DuckDB, not by Arrow: of what Arrow locks DuckDB 1.5 opens no second page of a column, and
+    nothing under a filter.
+    """
+
+    def __init__(
+        self, path: Path, schema: pyarrow.Schema, writing: duckdb.DuckDBPyConnection
+    ) -> None:
+        self._path, self._schema, self._writing = path, schema, writing.cursor()
         self._waiting: queue.Queue[pyarrow.Table | None] = queue.Queue(WAITING)
         self._failure: BaseException | None = None
+        self._is_ended = False
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
@@ -43,49 +51,31 @@ class Rows:
             raise self._failure
 
     def _write(self) -> None:
-        writer = None
-        while (table := self._waiting.get()) is not None:
-            if self._failure:
-                continue  # whoever adds must not wait without end
-            try:
-                writer = writer or self._opened(table)
-                writer.write_table(table)
-            except BaseException as error:
-                self._failure = error
         try:
-            (writer or self._opened(self._schema.empty_table())).close()
+            rows = pyarrow.RecordBatchReader.from_batches(self._schema, self._taken())
+            self._writing.register("rows", rows)
+            self._writing.execute(
+                f"copy rows to {quoted(self._path)} ({COPY_OPTIONS}, compression_level 1)"
+            )
         except BaseException as error:
-            self._failure = self._failure or error
+            self._failure = error
+            for _ in self._taken():  # whoever adds must not wait without end
+                pass
+        finally:
+            self._writing.close()
 
-    def _opened(self, first: pyarrow.Table) -> pyarrow.parquet.ParquetWriter:
-        """A dictionary only where it pays: to try one and give it up costs more than to write."""
-        few = [name for name in self._schema.names if _has_few_values(first[name].slice(0, SAMPLE))]
-        return pyarrow.parquet.ParquetWriter(
-            self._path,
-            self._schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=few,
-            column_encoding={"source_row": "DELTA_BINARY_PACKED"}
-            if "source_row" in self._schema.names
-            else None,
-            write_statistics=["source_row"],
-            store_schema=False,
-        )
-
-
-def _has_few_values(values: pyarrow.ChunkedArray) -> bool:
-    if pyarrow.types.is_dictionary(values.type):
-        return True
-    if not pyarrow.types.is_string(values.type):
-        return False
-    return pyarrow.compute.count_distinct(values).as_py() <= FEW_VALUES * len(values)
+    def _taken(self) -> Iterator[pyarrow.RecordBatch]:
+        while not self._is_ended and (table := self._waiting.get()) is not None:
+            yield from table.to_batches()
+        self._is_ended = True
 
 
 @contextmanager
-def written(path: Path, schema: pyarrow.Schema) -> Iterator[Rows]:
+def written(
+    path: Path, schema: pyarrow.Schema, writing: duckdb.DuckDBPyConnection
+) -> Iterator[Rows]:
     """Rows that are whole once the block has ended."""
-    rows = Rows(path, schema)
+    rows = Rows(path, schema, writing)
     try:
         yield rows
     finally:
@@ -143,6 +133,7 @@ def divide(
     landing: Path,
     odd: Path,
     hashes: Path,
+    writing: duckdb.DuckDBPyConnection,
 ) -> Hashes:
     """Number the judged rows from 1, and write each where it belongs.
 
@@ -167,7 +158,10 @@ def divide(
     )
     kept = Hashes(hashes)
     name_of_file = pyarrow.array([source_file])
-    with written(landing, landing_schema) as landed, written(odd, odd_schema) as strange:
+    with (
+        written(landing, landing_schema, writing) as landed,
+        written(odd, odd_schema, writing) as strange,
+    ):
         for table in judged:
             n = len(table)
             numbers = pyarrow.array(np.arange(kept.rows + 1, kept.rows + n + 1))
@@ -196,16 +190,12 @@ def divide(
     return kept
 
 
-def _dictionaries(path: Path) -> list[str]:
-    """Columns that are written as numbers into a list of values, and so can be read."""
-    group = pyarrow.parquet.read_metadata(path)
-    if not group.num_row_groups:
-        return []
-    columns = [group.row_group(0).column(i) for i in range(group.num_columns)]
-    return [column.path_in_schema for column in columns if column.has_dictionary_page]
-
-
-def rewrite(landing: Path, left_out: np.ndarray, shifts: list[tuple[int, int]]) -> None:
+def rewrite(
+    landing: Path,
+    left_out: np.ndarray,
+    shifts: list[tuple[int, int]],
+    writing: duckdb.DuckDBPyConnection,
+) -> None:
     """Take rows out of a landed file and give the others their number among all lines.
 
     `left_out` are numbers as they stand, sorted; `shifts` are (number, by how much each later row
@@ -214,11 +204,10 @@ def rewrite(landing: Path, left_out: np.ndarray, shifts: list[tuple[int, int]]) 
     beside = landing.with_suffix(".rewritten")
     after = np.array([number for number, _ in shifts], dtype=np.int64)
     moves = np.array([0, *(by for _, by in shifts)], dtype=np.int64)
-    with (
-        pyarrow.parquet.ParquetFile(landing, read_dictionary=_dictionaries(landing)) as file,
-        written(beside, file.schema_arrow) as rows,
-    ):
-        for batch in file.iter_batches(ROWS_AT_ONCE):
+    reading = writing.cursor()
+    given = reading.execute(f"from {scan(landing)}").to_arrow_reader(ROWS_AT_ONCE)
+    with written(beside, given.schema, writing) as rows:
+        for batch in given:
             numbers = batch["source_row"].to_numpy()
             stays = ~np.isin(numbers, left_out, assume_unique=True)
             moved = numbers + moves[np.searchsorted(after, numbers, side="left")]

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from etl import registers
+from etl import registers, restricted
 from etl.home import Home, remove
 from etl.linkage.resolution import UNRESOLVED_REASONS
 from etl.personal_number import MADE_UP_REASON, REASONS
@@ -41,11 +41,11 @@ def link_file(
     in the first line of a study's flow. Returns rows by '' (linked) or the reason they were not.
     """
     owners, own_key, otherwise = _owners(con, table, contacts)
-    files = [f"'{path}'" for path in (landed, quarantined) if path]
+    files = [path for path in (landed, quarantined) if path]
     hidden = _columns_that_hold_numbers(con, table, files)
     joins, columns = _linked_columns(table, hidden)
     body = ", ".join([*columns, "landed.source_row"])
-    source = f"read_parquet('{landed}')" if landed else _no_rows(table)
+    source = restricted.scan(landed) if landed else _no_rows(table)
     told = " or ".join(_holds_a_number(column) for column in hidden) or "false"
     con.execute(
         f"""
@@ -80,7 +80,7 @@ def link_file(
         parts.append(
             f"""
             select {body}, landed.reason, 'landing' as stage
-            from read_parquet('{quarantined}') as landed
+            from {restricted.scan(quarantined)} as landed
             left join {owners} as owner on false
             {joins.replace("on landed", "on false and landed")}
             where landed.reason in ({reasons})
@@ -105,7 +105,6 @@ def _owners(
     if table.owner:
         return "crosswalk", f'landed."{table.owner.name}"', UNKNOWN_TO_CPR
     of = registers.register(table.register).table(table.contact.refers_to)
-    files = ", ".join(f"'{path}'" for path in contacts)
     con.execute(
         f"""
         create or replace temp table contact_owner as
@@ -117,7 +116,7 @@ def _owners(
             case when count(distinct coalesce(person.person_id, -1)) > 1 then '{AMBIGUOUS}'
                 when any_value(person.person_id) is null
                 then min(coalesce(person.reason, '{UNKNOWN_TO_CPR}')) end as reason
-        from {f"read_parquet([{files}])" if contacts else _no_rows(of)} as contact
+        from {restricted.scan(*contacts) if contacts else _no_rows(of)} as contact
         left join crosswalk as person on contact."{of.owner.name}" = person.pnr
         group by all
         """
@@ -132,7 +131,7 @@ def contact_key(value: str) -> str:
 
 
 def _columns_that_hold_numbers(
-    con: duckdb.DuckDBPyConnection, table: Table, files: list[str]
+    con: duckdb.DuckDBPyConnection, table: Table, files: list[Path]
 ) -> list[str]:
     """Text columns in which somebody's number stands, where none belongs: a note, a wrong field.
 
@@ -153,7 +152,7 @@ def _columns_that_hold_numbers(
                     regexp_extract_all(replace("{name}", '-', ''), '{TEN_CHARACTERS}'),
                     right("{name}", 10)  -- padded with zeros, as keys are
                 )) as token
-                from read_parquet([{", ".join(files)}], union_by_name = true)
+                from {restricted.scan_by_name(*files)}
                 where length("{name}") >= 10
             ) as text
             inner join crosswalk on text.token = crosswalk.pnr

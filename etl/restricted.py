@@ -1,0 +1,179 @@
+"""The restricted store's locks: files full of personal numbers that nobody reads without the key.
+
+Landing, quarantine and findings are Parquet under modular encryption, the identity store is a
+DuckDB file; both AES-GCM with 256 bits. Every purpose has a key of its own, derived from the one
+secret that pseudonyms are made with, so that whoever learns one knows no other (HKDF-Expand, RFC
+5869 section 2.3, one block; the secret is held to be uniform already).
+"""
+
+import base64
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from etl import pseudonym
+from etl.errors import LinkageError
+from etl.home import Home, connect, pseudonym_key, read_json, remove, replace_json
+from etl.settings import Settings
+
+FOOTER = "restricted"  # what a connection calls the key
+READING = f"encryption_config = {{footer_key: '{FOOTER}'}}"
+# What stands between the parentheses of `copy … to … (…)`.
+COPY_OPTIONS = f"format parquet, compression zstd, encryption_config {{footer_key: '{FOOTER}'}}"
+MODE, FOLDER_MODE = 0o600, 0o700
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What the secret opens. Never printed, never in a query but as a connection's own key."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def key_id(self) -> str:
+        """A name for the secret that may stand beside the data."""
+        return pseudonym.key_id(self.secret)
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes for one purpose."""
+        return hmac.digest(self.secret, f"kobling {purpose}".encode() + b"\x01", "sha256")
+
+    def unlock(self, con: duckdb.DuckDBPyConnection, name: str = FOOTER) -> None:
+        """Let a connection read and write restricted Parquet."""
+        _load_encryption(con)
+        key = base64.b64encode(self.derived("parquet")).decode()
+        con.execute(f"pragma add_parquet_key('{name}', '{key}')")
+
+    def writer(self, memory_limit: str) -> duckdb.DuckDBPyConnection:
+        """An unlocked DuckDB of its own for a thread that only writes, while another one reads.
+
+        Each of its cursors works in the thread that calls it, and takes no other's.
+        """
+        con = duckdb.connect(config={"threads": 1, "memory_limit": memory_limit})
+        self.unlock(con)
+        return con
+
+    def attach_identity(
+        self, con: duckdb.DuckDBPyConnection, path: Path, read_only: bool = True
+    ) -> None:
+        """Attach the identity store as `identity`. Raises LinkageError where the key is another."""
+        _load_encryption(con)
+        key = self.derived("identity").hex()
+        mode = ", read_only" if read_only else ""
+        try:
+            con.execute(f"attach '{path}' as identity (encryption_key '{key}'{mode})")
+        except duckdb.Error:
+            # Its own words hold the key.
+            raise LinkageError(
+                f"{path}: does not open with key {self.key_id}. Expected the identity store as "
+                "`kobling link` wrote it under this key. Set the key of this home, or take the "
+                "file away and link again."
+            ) from None
+
+
+def scan(*paths: Path | str, options: str = "") -> str:
+    """SQL that reads restricted Parquet on an unlocked connection."""
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    more = f", {options}" if options else ""
+    return f"read_parquet([{files}], {READING}{more})"
+
+
+def scan_by_name(*paths: Path | str) -> str:
+    """As `scan`, of files with different columns. DuckDB 1.5 cannot unite locked files by name."""
+    return "(" + " union all by name ".join(f"select * from {scan(path)}" for path in paths) + ")"
+
+
+def keys_of(settings: Settings) -> Keys:
+    """The keys of a home.
+
+    Raises LinkageError without a key, with one that is too short, and with another than the store
+    was locked with: a second key would give everybody a second id.
+    """
+    keys = Keys(pseudonym_key(settings))
+    home = Home(settings.home)
+    if rotation_of(home).exists():
+        raise LinkageError(
+            f"{home.restricted}: a change of the key was broken off. Expected it to be finished. "
+            "Run `kobling rotate-key` again with the same two keys."
+        )
+    hold_key(home, keys)
+    return keys
+
+
+def hold_key(home: Home, keys: Keys) -> None:
+    """Remember under which key the store is locked, and refuse another."""
+    mark = mark_of(home)
+    if mark.exists():
+        known = read_json(mark)["key_id"]
+        if known != keys.key_id:
+            raise LinkageError(
+                f"{home.restricted}: locked with key {known}, and the key given is {keys.key_id}. "
+                "Expected the same. Give the key of this home (KOBLING_KEY_FILE), or change it "
+                "with `kobling rotate-key`."
+            )
+    elif next(home.landing.rglob("*.parquet"), None):
+        raise LinkageError(
+            f"{home.landing}: written by a version that locked nothing. Expected locked files. "
+            "Take restricted/landing, quarantine, findings and accepted away and run again: "
+            "deliveries/ holds everything that came."
+        )
+    else:
+        home.restricted.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        replace_json(mark, {"key_id": keys.key_id})
+        mark.chmod(MODE)
+
+
+def mark_of(home: Home) -> Path:
+    """Names the key that the store is locked with."""
+    return home.restricted / "key.json"
+
+
+def rotation_of(home: Home) -> Path:
+    """There while the key is being changed."""
+    return home.restricted / "rotation.json"
+
+
+@contextmanager
+def unlocked(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that reads and writes restricted Parquet."""
+    keys = keys_of(settings)
+    with connect(settings) as con:
+        keys.unlock(con)
+        yield con
+
+
+def keep_identity(con: duckdb.DuckDBPyConnection, home: Home, keys: Keys) -> None:
+    """Write who is who beside its place, then put it there.
+
+    The connection has the tables `crosswalk` and `number_finding` of `etl.linkage`.
+    """
+    beside = home.restricted / ".identity.duckdb.new"
+    remove(beside)
+    remove(beside.with_name(beside.name + ".wal"))
+    keys.attach_identity(con, beside, read_only=False)
+    con.execute("create table identity.number as select * from crosswalk order by pnr")
+    con.execute("create table identity.number_finding as select * from number_finding order by all")
+    con.execute("create table identity.key as select ? as key_id", [keys.key_id])
+    con.execute("detach identity")
+    beside.chmod(MODE)
+    beside.replace(home.identity)
+
+
+def _load_encryption(con: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB encrypts files with what its httpfs extension brings, here as a wheel of the lock."""
+    try:
+        from duckdb_extensions import import_extension
+
+        import_extension("httpfs", con=con)
+        con.execute("load httpfs")
+    except (ImportError, OSError, duckdb.Error) as error:
+        raise LinkageError(
+            "environment: DuckDB's extension httpfs cannot be loaded "
+            f"({str(error).splitlines()[0]}). Expected the one of requirements.lock "
+            "(duckdb-extension-httpfs): without it nothing can be locked or opened. Run "
+            "`make clean` and the command again."
+        ) from None
