@@ -320,19 +320,93 @@ def status() -> None:
 @click.option("--register", help="Only this register.")
 @click.option("--reason", help="Only this reason, such as wrong_length.")
 @click.option("--rows", is_flag=True, help="Also the record numbers in each file.")
-def quarantine(register: str | None, reason: str | None, rows: bool) -> None:
+@click.option(
+    "--as-given",
+    is_flag=True,
+    help="Write the rows as they came, to a file in the restricted zone.",
+)
+def quarantine(register: str | None, reason: str | None, rows: bool, as_given: bool) -> None:
     """List the rows that were refused, and why.
 
     Of the deliveries that count now: rows by register, table, period, file and reason. What the
-    rows hold is personal and stays in the restricted zone; the last line says where.
+    rows hold is personal and locked; --as-given opens it, for whoever has the key, and the ledger
+    keeps that it was opened.
 
     \b
     Example:
         kobling quarantine --register patobank --reason wrong_length --rows
+        kobling quarantine --register patobank --as-given
     """
     from etl import steps
 
-    click.echo(steps.quarantine_list(Settings.from_environment(), register, reason, rows))
+    settings = Settings.from_environment()
+    if as_given:
+        click.echo(steps.quarantine_as_given(settings, register, reason))
+    else:
+        click.echo(steps.put_aside_list(settings, "quarantine", register, reason, rows))
+
+
+@main.command()
+@click.option("--register", help="Only this register.")
+@click.option("--finding", help="Only this finding, such as outside_period.")
+@click.option("--rows", is_flag=True, help="Also the record numbers in each file.")
+def findings(register: str | None, finding: str | None, rows: bool) -> None:
+    """List the rows that landed with something to tell.
+
+    Of the deliveries that count now: a value that could not be read, a day that cannot be, a row of
+    another year.
+
+    \b
+    Example:
+        kobling findings --register patobank --finding outside_period --rows
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    click.echo(steps.put_aside_list(settings, "findings", register, finding, rows))
+
+
+@main.command("rotate-key")
+@click.option(
+    "--new-key-file", type=click.Path(path_type=Path), required=True,
+    help="The new secret, at least 32 bytes, readable by its owner only.",
+)  # fmt: skip
+def rotate_key(new_key_file: Path) -> None:
+    """Replace the pseudonym key, and derive everything anew.
+
+    Locks the restricted store with the new key, then links, selects, checks, estimates and releases
+    under it. The key that is set in the environment is the old one. Broken off at any moment it is
+    finished by the same command.
+
+    \b
+    Example:
+        KOBLING_KEY_FILE=old.key kobling rotate-key --new-key-file new.key
+    """
+    from etl import steps
+
+    steps.rotate_key(Settings.from_environment(), new_key_file, say, say_step)
+
+
+@main.command()
+@click.option("--released-id", required=True, metavar="ID", help="person_id of a release.")
+@click.option("--study", required=True, help="The study of that release.")
+@click.option(
+    "--pnr", "with_number", is_flag=True, help="Write the numbers into the restricted zone."
+)
+def person(released_id: str, study: str, with_number: bool) -> None:
+    """Tell who an id of a release is in the warehouse.
+
+    Each study's releases have ids of their own. The way back needs the key and the identity store;
+    the ledger keeps that it was gone.
+
+    \b
+    Example:
+        kobling person --study dlms --released-id 5120398472230948123 --pnr
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    click.echo(steps.person_behind(settings, study, released_id, with_number))
 
 
 @main.group(cls=InStoryOrder)

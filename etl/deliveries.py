@@ -25,7 +25,7 @@ import pyarrow.parquet
 
 from etl import registers
 from etl.errors import LIKE_A_NUMBER, DeliveryError
-from etl.home import file_hash, read_json, remove, replace_json
+from etl.home import file_hash, for_owner_only, read_json, remove, replace_json
 from etl.registers import Register
 
 MANIFEST = "manifest.json"
@@ -422,7 +422,8 @@ def put(copy: Path, store: Path, held: list[Path]) -> Path | None:
     number = max(numbers, default=0) + 1
     place = store / delivery.register.name / (day + (f"_{number}" if number > 1 else ""))
     store.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place.parent.mkdir(exist_ok=True)
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    for_owner_only(copy)
     copy.replace(place)
     return place
 

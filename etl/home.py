@@ -196,12 +196,7 @@ def pseudonym_key(settings: Settings) -> bytes:
     if settings.key_text:
         key, where = settings.key_text.encode(), "KOBLING_KEY"
     elif settings.key_file:
-        if not settings.key_file.is_file():
-            raise LinkageError(
-                f"{settings.key_file}: no such key file. Expected the file that KOBLING_KEY_FILE "
-                "names. Correct the variable."
-            )
-        key, where = settings.key_file.read_bytes().strip(), str(settings.key_file)
+        return key_in(settings.key_file)
     elif home.key.exists():
         key, where = home.key.read_bytes().strip(), str(home.key)
     elif settings.population == "mock":
@@ -213,6 +208,27 @@ def pseudonym_key(settings: Settings) -> bytes:
             "environment: no pseudonym key. Expected KOBLING_KEY_FILE (a file of at least "
             f"{MIN_KEY_BYTES} bytes) or KOBLING_KEY. Set one; a production home never makes one."
         )
+    return _long_enough(key, where)
+
+
+def key_in(path: Path) -> bytes:
+    """The secret in a key file. Raises LinkageError where it is not there, too short, or open to
+    others: who can read it can find everybody."""
+    if not path.is_file():
+        raise LinkageError(
+            f"{path}: no such key file. Expected a file of at least {MIN_KEY_BYTES} bytes. Correct "
+            "the name, in KOBLING_KEY_FILE or on the command line."
+        )
+    # In a container's secrets the container is the lock, and their mode is not its own.
+    if path.stat().st_mode & 0o077 and not path.resolve().is_relative_to("/run/secrets"):
+        raise LinkageError(
+            f"{path}: others may read this key file. Expected it to be its owner's only. "
+            f"Run `chmod 600 {path}`."
+        )
+    return _long_enough(path.read_bytes().strip(), str(path))
+
+
+def _long_enough(key: bytes, where: str) -> bytes:
     if len(key) < MIN_KEY_BYTES:
         raise LinkageError(
             f"{where}: the pseudonym key has {len(key)} bytes. Expected at least {MIN_KEY_BYTES}. "
@@ -221,12 +237,12 @@ def pseudonym_key(settings: Settings) -> bytes:
     return key
 
 
-def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
+def replace_text(path: Path, text: str | bytes, mode: int = 0o644) -> None:
     """Write a whole file or nothing."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.encode() if isinstance(text, str) else text)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
@@ -236,6 +252,18 @@ def replace_json(path: Path, content: object) -> None:
     """Write JSON in the one form that is the same on every run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, canonical_json(content) + "\n")
+
+
+def for_owner_only(root: Path, but: Path | None = None) -> None:
+    """Close a folder and all in it, whatever the umask: 0700 and 0600. `but` stays as it is."""
+    for folder, folders, files in os.walk(root):
+        if but is not None and str(but) in [str(Path(folder, name)) for name in folders]:
+            folders.remove(but.name)
+        Path(folder).chmod(0o700)
+        for name in files:
+            path = Path(folder, name)
+            if not path.is_symlink():
+                path.chmod(0o600)
 
 
 def canonical_json(content: object) -> str:

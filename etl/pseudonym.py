@@ -16,11 +16,11 @@ SMALLEST = 10**10
 BITS = 63
 BLOCK_BYTES = 64  # of SHA-256
 
-# HMAC-SHA256 of `first_pnr`, cut; $inner and $outer are the padded keys of RFC 2104, so that the
-# key itself never stands in a query.
+# HMAC-SHA256 of the text `value`, cut; $inner and $outer are the padded keys of RFC 2104, so that
+# the key itself never stands in a query.
 CANDIDATE_SQL = """(
     ('0x' || sha256(
-        $outer::blob || unhex(sha256($inner::blob || encode(first_pnr)))
+        $outer::blob || unhex(sha256($inner::blob || encode(value)))
     )[1:16])::ubigint >> $shift::int
 )::bigint"""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from etl import keyed_hash
 from etl.home import Home, file_hash, read_json, remove, replace_json
 
 EVIDENCE = "evidence.json"
@@ -42,6 +43,13 @@ def current(home: Home, study: str) -> Path | None:
     return place.resolve() if place.exists() else None
 
 
+def supersede(home: Home, why: str) -> None:
+    """Say beside every release that is there why it is not to be joined with later ones."""
+    for place in sorted(home.releases.glob("*/*")):
+        if place.is_dir() and not place.is_symlink() and not place.name.startswith("."):
+            replace_json(place.with_name(f"{place.name}.superseded.json"), {"why": why})
+
+
 def evidence_keys(release: Path) -> dict[str, str]:
     """The keys that a release was made under."""
     return read_json(release / EVIDENCE)["keys"]
@@ -61,6 +69,23 @@ def write_evidence(folder: Path, content: dict) -> None:
     replace_json(folder / EVIDENCE, {**content, "files": files})
 
 
+def give_own_ids(con: duckdb.DuckDBPyConnection, study: str, key: bytes) -> dict[str, str]:
+    """Make the table `released_id` (value, id) of everybody in the warehouse, under a study's key.
+
+    Returns it as a dict, for what is no table: the same person has one id in all releases of a
+    study, and unrelated ones in those of two.
+    """
+    persons = [
+        f"select {column}::varchar as value from {schema}.{table}"
+        for schema, table, columns in _tables(con)
+        for column in columns
+        if _is_of_persons(column)
+    ]
+    keyed_hash.give_ids(con, "temp.released_id", " union ".join(persons), key)
+    rows = con.execute("select value, id::varchar from temp.released_id").fetchall()
+    return dict(rows)
+
+
 def export_tables(
     con: duckdb.DuckDBPyConnection, study: str, refresh_id: str, folder: Path
 ) -> None:
@@ -68,11 +93,41 @@ def export_tables(
 
     The marts lie in the file's main schema: opened by itself the file is catalog `marts`, and a
     schema of the same name would make `marts.cohort` ambiguous. So `cohort` and `marts.cohort` both
-    mean the same. Persons leave as text: R reads 64-bit integers as doubles and would merge them.
+    mean the same. Persons leave under the study's own ids, as text: R reads 64-bit integers as
+    doubles and would merge them. `give_own_ids` comes first.
     """
     (folder / "parquet").mkdir()
     con.execute(f"attach '{folder / 'marts.duckdb'}' as released")
-    tables = con.execute(
+    for schema, table, columns in _tables(con):
+        where, of = [], []
+        if "study_id" in columns:
+            where, of = ["study_id = ?"], [study]
+        elif "refresh_id" in columns:
+            where, of = ["refresh_id = ?"], [refresh_id]
+        own = [f"{_own_id(c + '::varchar')} as {c}" for c in columns if _is_of_persons(c)]
+        if "row_key" in columns:
+            # A failing row names its person among its key, and is no other study's.
+            where.append("coalesce(row_key ->> '$.study_id' = ?, true)")
+            of.append(study)
+            own.append(f"{OWN_ROW_KEY} as row_key")
+        replaced = f"replace ({', '.join(own)})" if own else ""
+        place = f"released.{MAIN if schema == 'marts' else schema}"
+        con.execute(f"create schema if not exists {place}")
+        con.execute(
+            f"create table {place}.{table} as select * from (select * {replaced} "
+            f"from {schema}.{table} {'where ' if where else ''}{' and '.join(where)}) order by all",
+            of,
+        )
+        con.execute(
+            f"copy (select * from {place}.{table} order by all) "
+            f"to '{folder / 'parquet' / table}.parquet' (format parquet, compression zstd)"
+        )
+    con.execute("detach released")
+
+
+def _tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, list[str]]]:
+    """(schema, table, columns) of all that is released."""
+    return con.execute(
         """
         select schema_name, table_name, list(column_name)
         from duckdb_columns()
@@ -81,25 +136,25 @@ def export_tables(
         group by all order by all
         """
     ).fetchall()
-    for schema, table, columns in tables:
-        mine, of = "", None
-        if "study_id" in columns:
-            mine, of = "where study_id = ?", [study]
-        elif "refresh_id" in columns:
-            mine, of = "where refresh_id = ?", [refresh_id]
-        person = "replace (person_id::varchar as person_id)" if "person_id" in columns else ""
-        place = f"released.{MAIN if schema == 'marts' else schema}"
-        con.execute(f"create schema if not exists {place}")
-        con.execute(
-            f"create table {place}.{table} as "
-            f"select * {person} from {schema}.{table} {mine} order by all",
-            of,
-        )
-        con.execute(
-            f"copy (select * from {place}.{table} order by all) "
-            f"to '{folder / 'parquet' / table}.parquet' (format parquet, compression zstd)"
-        )
-    con.execute("detach released")
+
+
+def _is_of_persons(column: str) -> bool:
+    return column == "person_id" or column.endswith("_person_id")
+
+
+def _own_id(value: str) -> str:
+    return f"(select id::varchar from temp.released_id where released_id.value = {value})"
+
+
+# The key as it is written, with the study's own id in place of the warehouse's.
+OWN_ROW_KEY = f"""case
+    when row_key ->> '$.person_id' is null then row_key
+    else replace(
+        row_key,
+        '"' || (row_key ->> '$.person_id') || '"',
+        '"' || {_own_id("(row_key ->> '$.person_id')")} || '"'
+    )
+end"""
 
 
 def listing(folder: Path) -> list[dict]:

@@ -8,7 +8,8 @@ secret that pseudonyms are made with, so that whoever learns one knows no other 
 
 import base64
 import hmac
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,11 @@ import duckdb
 
 from etl import pseudonym
 from etl.errors import LinkageError
-from etl.home import Home, connect, pseudonym_key, read_json, remove, replace_json
+from etl.home import Home, connect, pseudonym_key, read_json, remove, replace_json, replace_text
 from etl.settings import Settings
 
 FOOTER = "restricted"  # what a connection calls the key
+NEW_FOOTER = "locked_anew"
 READING = f"encryption_config = {{footer_key: '{FOOTER}'}}"
 # What stands between the parentheses of `copy … to … (…)`.
 COPY_OPTIONS = f"format parquet, compression zstd, encryption_config {{footer_key: '{FOOTER}'}}"
@@ -41,6 +43,10 @@ class Keys:
     def derived(self, purpose: str) -> bytes:
         """32 bytes for one purpose."""
         return hmac.digest(self.secret, f"kobling {purpose}".encode() + b"\x01", "sha256")
+
+    def of_release(self, study: str) -> bytes:
+        """The key of a study's own ids: two studies' releases have no id in common."""
+        return self.derived(f"release {study}")
 
     def unlock(self, con: duckdb.DuckDBPyConnection, name: str = FOOTER) -> None:
         """Let a connection read and write restricted Parquet."""
@@ -161,6 +167,66 @@ def keep_identity(con: duckdb.DuckDBPyConnection, home: Home, keys: Keys) -> Non
     con.execute("detach identity")
     beside.chmod(MODE)
     beside.replace(home.identity)
+
+
+def rotate(settings: Settings, new: Keys, say: Callable[[str], None]) -> int:
+    """Lock every file of the store with another secret. Returns how many were locked anew.
+
+    Killed at any moment and called again with the same two keys it goes on where it was: a file is
+    locked with the one or with the other, and until `rotation_of` is taken away, by whoever called,
+    nothing else opens the store. Identity goes; `link` makes it, and the lake, under the new key.
+    """
+    home = Home(settings.home)
+    old = Keys(pseudonym_key(settings))
+    begun = rotation_of(home)
+    wanted = {"from": old.key_id, "to": new.key_id}
+    if begun.exists() and read_json(begun)["to"] == new.key_id == old.key_id:
+        return 0  # all was done but to say so
+    if begun.exists() and read_json(begun) != wanted:
+        raise LinkageError(
+            f"{home.restricted}: a change from key {read_json(begun)['from']} to "
+            f"{read_json(begun)['to']} was broken off. Expected the same two keys. Give them again."
+        )
+    if not begun.exists():
+        hold_key(home, old)
+        replace_json(begun, wanted)
+    paths = [
+        path
+        for store in (home.landing, home.quarantine, home.findings)
+        for path in sorted(store.rglob("*.parquet"))
+        if not path.name.startswith(".")
+    ]
+    done, told = 0, time.monotonic()
+    with connect(settings) as con:
+        old.unlock(con)
+        new.unlock(con, NEW_FOOTER)
+        for nth, path in enumerate(paths, 1):
+            if not _opens(con, path, NEW_FOOTER):
+                beside = path.with_name(f".{path.name}.new")
+                con.execute(
+                    f"copy (from {scan(path)}) to '{beside}' "
+                    f"({COPY_OPTIONS.replace(FOOTER, NEW_FOOTER)})"
+                )
+                beside.chmod(MODE)
+                beside.replace(path)
+                done += 1
+            if time.monotonic() - told > 2:
+                told = time.monotonic()
+                say(f"{nth} of {len(paths)} files locked anew")
+    remove(home.identity)
+    replace_json(mark_of(home), {"key_id": new.key_id})
+    mark_of(home).chmod(MODE)
+    if not settings.key_text and not settings.key_file:
+        replace_text(home.key, new.secret, mode=MODE)
+    return done
+
+
+def _opens(con: duckdb.DuckDBPyConnection, path: Path, footer: str) -> bool:
+    try:
+        con.execute(f"describe from {scan(path).replace(repr(FOOTER), repr(footer))}")
+    except duckdb.InvalidInputException:
+        return False
+    return True
 
 
 def _load_encryption(con: duckdb.DuckDBPyConnection) -> None:

@@ -6,6 +6,7 @@ anything to do: the same deliveries, definitions and code give the same key, and
 
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -18,8 +19,11 @@ from etl.home import (
     connect,
     digest,
     file_hash,
+    for_owner_only,
+    key_in,
     one_writer,
     open_home,
+    pseudonym_key,
     read_json,
     remove,
     replace_json,
@@ -32,9 +36,10 @@ from etl.landing import (
     current,
     newest_complete_to,
     parse,
-    quarantine,
+    put_aside,
     record,
     refuse,
+    refused_as_given,
 )
 from etl.pseudonym import key_id
 from etl.settings import Settings
@@ -185,6 +190,7 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
                 new += outcome
             if refused_last:
                 refusals.append(refused_last)
+        for_owner_only(home.restricted, but=home.inbox)
     if refusals:
         raise DeliveryError("\n".join(refusals))
     return new
@@ -801,6 +807,7 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
     study, plan = definition.study_id, plan_of(definition)
     document = read_json(home.state / f"estimates-{study}.json")
     refresh = select_key(settings, home)
+    own_ids = releases.give_own_ids(con, study, restricted.keys_of(settings).of_release(study))
     releases.export_tables(con, study, refresh, folder)
     replace_json(folder / "estimates.json", document)
     attrition = _rows(con, "marts.attrition", study, "step")
@@ -815,7 +822,8 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         folder / "cumulative_incidence.svg",
         folder / "cumulative_incidence.png",
     )
-    quality.data_docs(quality.stored_results(con, refresh), folder / "data_docs")
+    results = [one.of_study(study, own_ids) for one in quality.stored_results(con, refresh)]
+    quality.data_docs(results, folder / "data_docs")
     (folder / report.DICTIONARY).write_text(
         report.data_dictionary(registers.catalogue().values()), encoding="utf-8"
     )
@@ -934,40 +942,111 @@ def _live(settings: Settings, study: str) -> Path:
     return live
 
 
-def quarantine_list(
-    settings: Settings, register: str | None, reason: str | None, with_rows: bool
+def put_aside_list(
+    settings: Settings, store: str, register: str | None, reason: str | None, with_rows: bool
 ) -> str:
-    """The refused rows of the deliveries that count, counted; never what they hold."""
+    """The refused rows, or those with findings, of the deliveries that count: counted, never what
+    they hold."""
     home = open_home(settings)
     if register:
         registers.register(register)
     if with_rows:
         with restricted.unlocked(settings) as con:
-            found = quarantine(home, register, reason, con)
+            found = put_aside(home, store, register, reason, con)
     else:
-        found = quarantine(home, register, reason)
+        found = put_aside(home, store, register, reason)
+    column = "reason" if store == "quarantine" else "finding"
     if not found:
-        reasons = sorted({q.reason for q in quarantine(home, register, None)})
-        known = f" Reasons there: {', '.join(reasons)}." if reasons else ""
-        return "Nothing in quarantine" + (f" with reason '{reason}'." if reason else ".") + known
-    table = [("register", "table", "period", "file", "reason", "rows")]
+        reasons = sorted({one.reason for one in put_aside(home, store, register, None)})
+        known = f" There are: {', '.join(reasons)}." if reasons else ""
+        place = "Nothing in quarantine" if store == "quarantine" else "No findings"
+        return place + (f" with {column} '{reason}'." if reason else ".") + known
+    table = [("register", "table", "period", "file", column, "rows")]
     table += [(q.register, q.table, q.period, q.file, q.reason, f"{q.rows:,}") for q in found]
     widths = [max(len(row[i]) for row in table) for i in range(6)]
     lines = []
     for row, q in zip(table, [None, *found], strict=True):
         *texts, count = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         lines.append("  ".join([*texts, count.strip().rjust(widths[-1])]))
-        if q and with_rows:
+        if q and q.source_rows:
             lines += textwrap.wrap(
                 ", ".join(map(str, q.source_rows)), 96,
                 initial_indent="  rows ", subsequent_indent="       ",
             )  # fmt: skip
-    total = sum(q.rows for q in found)
-    lines += [
-        "",
-        f"{_n(total, 'row')}. As they came, with personal numbers: {home.quarantine}",
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"{_n(sum(q.rows for q in found), 'row')}."])
+
+
+def quarantine_as_given(settings: Settings, register: str | None, reason: str | None) -> str:
+    """Write the refused rows as they came into the restricted zone; the ledger keeps that."""
+    home = open_home(settings)
+    if register:
+        registers.register(register)
+    place = home.restricted / "opened" / "quarantine.csv"
+    with restricted.unlocked(settings) as con:
+        n = refused_as_given(home, register, reason, con, place)
+    if not n:
+        return "Nothing in quarantine; nothing written."
+    ledger.record(home, "quarantine opened", register=register, reason=reason, rows=n)
+    return (
+        f"{place}: {_n(n, 'row')} as they came, with personal numbers. Take the file away when you "
+        "are done; the ledger keeps that it was made."
+    )
+
+
+def rotate_key(settings: Settings, new_key_file: Path, say: Say, say_step: Say) -> None:
+    """Lock the restricted store with another secret, and derive everything anew under it."""
+    new = restricted.Keys(key_in(new_key_file))
+    home = open_home(settings)
+    say_step("rotate-key")
+    with one_writer(home):
+        begun = restricted.rotation_of(home)
+        old_id = restricted.Keys(pseudonym_key(settings)).key_id
+        if old_id == new.key_id and not begun.exists():
+            raise SettingsError(
+                f"{new_key_file}: the key of this home already ({old_id}). Expected another one. "
+                "Name a file with a new key."
+            )
+        n = restricted.rotate(settings, new, say)
+        old_id = read_json(begun)["from"]
+        if new.key_id not in ledger.told(home, "key changed", "key_to"):
+            ledger.record(home, "key changed", key_from=old_id, key_to=new.key_id, files=n)
+        releases.supersede(home, f"key {old_id} was replaced by {new.key_id}")
+        remove(begun)
+        say(f"{_n(n, 'file')} locked with key {new.key_id} in place of {old_id}")
+    given = settings.key_text or settings.key_file
+    under_new = replace(settings, key_text=None, key_file=new_key_file if given else None)
+    run(under_new, None, say, say_step)
+    say(
+        "every person_id is new, in the warehouse and in each study; old releases keep the old ones"
+    )
+    if given:
+        say(f"from now on set KOBLING_KEY_FILE={new_key_file}, and unset KOBLING_KEY")
+
+
+def person_behind(settings: Settings, study: str, released_id: str, with_number: bool) -> str:
+    """Who an id of a study's releases is in the warehouse; with the number, in a file."""
+    from etl import access
+
+    studies.read(settings.project, study)
+    home = open_home(settings)
+    if not released_id.isdecimal() or len(released_id) > 19:
+        raise SettingsError(
+            "--released-id: found no id. Expected the digits of one, as a release has it; never a "
+            "personal number."
+        )
+    keys = restricted.keys_of(settings)
+    with connect(settings) as con:
+        person_id, numbers = access.person_behind(con, home, keys, study, released_id)
+    ledger.record(
+        home, "person opened", study=study, released_id=released_id, with_number=with_number
+    )
+    told = f"{released_id} of {study} is person_id {person_id} of the warehouse."
+    if with_number:
+        place = access.write_numbers(home, released_id, numbers)
+        told += (
+            f" Personal numbers ({len(numbers)}): {place}. Take the file away when you are done."
+        )
+    return told
 
 
 def study_names(settings: Settings) -> list[str]:

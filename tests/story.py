@@ -82,9 +82,9 @@ def answer_sheet(folder: Path, name: str) -> list[dict]:
 
 
 def opened(home: Home) -> duckdb.DuckDBPyConnection:
-    """A connection that reads what a mock home has locked under the key that it made itself."""
+    """A connection that reads what a home has locked."""
     con = duckdb.connect()
-    Keys(home.key.read_bytes().strip()).unlock(con)
+    Keys(pseudonym_key(settings_of(home.root))).unlock(con)
     return con
 
 

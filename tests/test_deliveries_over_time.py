@@ -1,6 +1,8 @@
 """What changes from one delivery to the next is told, with the numbers, and refuses nothing."""
 
+import csv
 import json
+import stat
 
 import pytest
 
@@ -131,7 +133,7 @@ def test_refused_rows_are_counted_by_file_and_reason(with_refused_rows):
         ["patobank", "pato", "1994", "2024-06-01/pato1994.csv", "impossible_date", "1"],
         ["patobank", "pato", "1994", "2024-06-01/pato1994.csv", "wrong_length", "1"],
     ]
-    assert ended.output.rstrip().endswith(str(with_refused_rows / "restricted" / "quarantine"))
+    assert ended.output.rstrip().endswith("\n\n2 rows.")
 
 
 def test_refused_rows_are_named_by_number_and_never_shown(with_refused_rows):
@@ -142,11 +144,44 @@ def test_refused_rows_are_named_by_number_and_never_shown(with_refused_rows):
     assert "as_given" not in ended.output
 
 
+def test_refused_rows_are_opened_into_the_restricted_zone_for_their_owner_and_recorded(
+    with_refused_rows,
+):
+    home = with_refused_rows
+    ended = kobling(home, "quarantine", "--as-given", "--reason", "impossible_date")
+    assert "9102501234" not in ended.output
+    place = home / "restricted" / "opened" / "quarantine.csv"
+    assert ended.output.startswith(f"{place}: 1 row as they came")
+    (row,) = csv.DictReader(place.read_text().splitlines())
+    assert (row["reason"], row["source_row"], row["period"]) == ("impossible_date", "4", "1994")
+    assert "9102501234" in row["as_given"]
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    last = json.loads((home / "ledger.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["reason"], last["rows"]) == (
+        "quarantine opened", "impossible_date", 1,
+    )  # fmt: skip
+    assert "9102501234" not in str(last)
+
+
+def test_rows_with_findings_are_counted_and_named(tmp_path):
+    early = text("1994-03-01", "1993-04-01")
+    write_delivery(tmp_path / "inbox", "patobank", {"pato1994.csv": early})
+    assert hand_over(tmp_path / "home", tmp_path / "inbox").exit_code == 0
+    ended = kobling(tmp_path / "home", "findings", "--rows")
+    assert ["patobank", "pato", "1994", "2024-06-01/pato1994.csv", "outside_period", "1"] in [
+        line.split() for line in ended.output.splitlines()
+    ]
+    assert "  rows 2" in ended.output
+    said = kobling(tmp_path / "home", "findings", "--finding", "unheard_of").output
+    assert said.startswith("No findings with finding 'unheard_of'. There are: outside_period")
+
+
 def test_what_is_not_in_quarantine_is_said_to_be(with_refused_rows):
     assert kobling(with_refused_rows, "quarantine", "--register", "cpr").output == (
         "Nothing in quarantine.\n"
     )
     said = kobling(with_refused_rows, "quarantine", "--reason", "wrong_size").output
-    assert "Reasons there: impossible_date, wrong_length" in said
+    assert "There are: impossible_date, wrong_length" in said
+    assert kobling(with_refused_rows, "findings").output == "No findings.\n"
     ended = kobling(with_refused_rows, "quarantine", "--register", "lmdb")
     assert (ended.exit_code, "Known registers" in ended.stderr) == (2, True)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl import linkage, pseudonym, registers, steps
+from etl import keyed_hash, linkage, pseudonym, registers, steps
 from etl.landing import Current, LandedFile
-from etl.linkage import NumberRow, Resolution, crosswalk, resolve, resolve_and_tell
+from etl.linkage import NumberRow, Resolution, resolve, resolve_and_tell
 from etl.pseudonym import SMALLEST, key_id, person_ids
 from etl.restricted import COPY_OPTIONS, scan
 from tests.conftest import unlocked
@@ -241,9 +241,8 @@ def test_whole_columns_at_a_time_give_what_the_rule_gives(rows):
 @pytest.mark.parametrize("key", [KEY, b"short", b"l" * 64, b"m" * 65, bytes(range(200))])
 def test_ids_of_millions_are_those_of_the_rule_however_long_the_key(key):
     con = duckdb.connect()
-    con.execute("create table resolved as select 'nr' || i as first_pnr from range(500) as t (i)")
-    crosswalk.give_ids(con, key)
-    assert dict(con.execute("from pseudonym").fetchall()) == person_ids(
+    keyed_hash.give_ids(con, "ids", "select 'nr' || i as value from range(500) as t (i)", key)
+    assert dict(con.execute("from ids").fetchall()) == person_ids(
         (f"nr{n}" for n in range(500)), key
     )
 
@@ -256,9 +255,8 @@ def test_two_numbers_of_one_id_get_two_by_the_rule(monkeypatch):
     assert len(set(ids.values())) == 1500
     assert min(ids.values()) >= 500
     con = duckdb.connect()
-    con.execute("create table resolved as select 'nr' || i as first_pnr from range(1500) as t (i)")
-    crosswalk.give_ids(con, KEY)
-    assert dict(con.execute("from pseudonym").fetchall()) == ids
+    keyed_hash.give_ids(con, "ids", "select 'nr' || i as value from range(1500) as t (i)", KEY)
+    assert dict(con.execute("from ids").fetchall()) == ids
 
 
 @given(st.dictionaries(numbers, numbers))

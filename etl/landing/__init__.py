@@ -20,12 +20,13 @@ from etl.landing.records import (
     NO_PERIOD,
     Current,
     LandedFile,
-    Quarantined,
+    PutAside,
     accepted,
     current,
     newest_complete_to,
-    quarantine,
+    put_aside,
     record,
+    refused_as_given,
     slot_path,
 )
 from etl.personal_number import CLASSIFIED_SQL
@@ -36,15 +37,16 @@ __all__ = [
     "Current",
     "LandedFile",
     "Parsed",
-    "Quarantined",
+    "PutAside",
     "accept",
     "accepted",
     "current",
     "newest_complete_to",
     "parse",
-    "quarantine",
+    "put_aside",
     "record",
     "refuse",
+    "refused_as_given",
 ]
 
 RETYPED_SHARE = 0.05

@@ -104,9 +104,13 @@ def newest_complete_to(home: Home) -> dict[str, tuple[str | None, str]]:
     return {r["register"]: (r["complete_to"], r["delivered_on"]) for r in accepted(home)}
 
 
+# Store below the restricted zone → the column that says why a row is in it.
+WHY = {"quarantine": "reason", "findings": "finding"}
+
+
 @dataclass(frozen=True)
-class Quarantined:
-    """Rows of one current file that were refused for one reason."""
+class PutAside:
+    """Rows of one current file that were refused, or have something to tell, for one reason."""
 
     register: str
     table: str
@@ -117,13 +121,14 @@ class Quarantined:
     source_rows: tuple[int, ...] | None  # record numbers in the file, where they were asked for
 
 
-def quarantine(
+def put_aside(
     home: Home,
+    store: str,
     register: str | None,
     reason: str | None,
     opened: duckdb.DuckDBPyConnection | None = None,
-) -> list[Quarantined]:
-    """What lies in quarantine of the files that count now. Never a value of any row.
+) -> list[PutAside]:
+    """What lies in `quarantine` or `findings` of the files that count now. Never a row's value.
 
     With an unlocked connection also which rows of the files they are.
     """
@@ -131,27 +136,63 @@ def quarantine(
     for entry in current(home):
         if register not in (None, entry.register):
             continue
-        for why, n in sorted(entry.file.quarantined.items()):
+        counts = entry.file.quarantined if store == "quarantine" else entry.file.findings
+        for why, n in sorted(counts.items()):
             if reason in (None, why):
-                path = entry.path(home, "quarantine")
+                path = entry.path(home, store)
                 found.append(
-                    Quarantined(
+                    PutAside(
                         *entry.slot,
                         # A keeper may have put a person's number into a file's name.
                         LIKE_A_NUMBER.sub("…", f"{entry.folder}/{entry.file.path}"),
                         why,
                         n,
-                        _rows_refused_for(opened, path, why) if opened else None,
+                        _rows_of(opened, path, WHY[store], why) if opened else None,
                     )
                 )
     return found
 
 
-def _rows_refused_for(
-    opened: duckdb.DuckDBPyConnection, path: Path, reason: str
+def _rows_of(
+    opened: duckdb.DuckDBPyConnection, path: Path, column: str, why: str
 ) -> tuple[int, ...]:
+    # What is told of a file as a whole, a column that nobody agreed on, has no row.
+    if not path.exists():
+        return ()
     rows = opened.execute(
-        f"select source_row from {restricted.scan(path)} where reason = ? order by source_row",
-        [reason],
+        f"select source_row from {restricted.scan(path)} where {column} = ? order by source_row",
+        [why],
     ).fetchall()
     return tuple(row for (row,) in rows)
+
+
+def refused_as_given(
+    home: Home,
+    register: str | None,
+    reason: str | None,
+    opened: duckdb.DuckDBPyConnection,
+    place: Path,
+) -> int:
+    """Write the refused rows of the files that count now, as they came, to a CSV file of its owner.
+
+    Columns: register, table_name, period, file, source_row, reason, as_given. Returns how many.
+    """
+    queries, values = [], []
+    for entry in current(home):
+        path = entry.path(home, "quarantine")
+        if register in (None, entry.register) and path.exists():
+            queries.append(
+                "select ? as register, ? as table_name, ? as period, ? as file, source_row, "
+                f"reason, as_given from {restricted.scan(path)} where coalesce(reason = ?, true)"
+            )
+            values += [*entry.slot, f"{entry.folder}/{entry.file.path}", reason]
+    if not queries:
+        return 0
+    place.parent.mkdir(mode=restricted.FOLDER_MODE, parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}.new")
+    (n,) = opened.execute(
+        f"copy ({' union all '.join(queries)}) to '{beside}' (format csv)", values
+    ).fetchone()
+    beside.chmod(restricted.MODE)
+    beside.replace(place)
+    return n

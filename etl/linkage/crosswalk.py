@@ -8,7 +8,7 @@ they are, whole columns at a time; only the few that hang together go through
 import duckdb
 import polars as pl
 
-from etl import pseudonym
+from etl import keyed_hash, pseudonym
 from etl.errors import LinkageError
 from etl.home import digest
 from etl.linkage.resolution import ANNULLED, CHANGED, DELETED, REGIONAL, NumberRow, resolve_and_tell
@@ -67,13 +67,17 @@ def identify(con: duckdb.DuckDBPyConnection, persons: str | None, key: bytes) ->
         """
     )
     con.unregister("resolved_frame")
-    give_ids(con, key)
+    keyed_hash.give_ids(con, "pseudonym", "select first_pnr as value from resolved", key)
     con.execute(
         """
         create or replace temp table crosswalk as
-        select resolved.pnr, pseudonym.person_id, resolved.is_number_in_force, resolved.reason
+        select
+            resolved.pnr,
+            pseudonym.id as person_id,
+            resolved.is_number_in_force,
+            resolved.reason
         from resolved
-        left join pseudonym on resolved.first_pnr = pseudonym.first_pnr
+        left join pseudonym on resolved.first_pnr = pseudonym.value
         """
     )
     con.register(
@@ -128,51 +132,3 @@ def _frame(resolved: dict) -> pl.DataFrame:
         },
         orient="row",
     )
-
-
-def give_ids(con: duckdb.DuckDBPyConnection, key: bytes) -> None:
-    """Table `pseudonym` (first_pnr, person_id) of the distinct first numbers in `resolved`.
-
-    Whole columns at a time; the few whose id is too small or taken, if any, by the rule of
-    `etl.pseudonym.person_ids`, to which a test holds the result.
-    """
-    inner, outer = pseudonym.pads(key)
-    con.execute(
-        f"""
-        create or replace temp table pseudonym as
-        select first_pnr, {pseudonym.CANDIDATE_SQL} as person_id
-        from (select distinct first_pnr from resolved where first_pnr is not null)
-        """,
-        {"inner": inner, "outer": outer, "shift": 64 - pseudonym.BITS},
-    )
-    con.execute(
-        """
-        create or replace temp table without_id as
-        select first_pnr from pseudonym
-        where person_id < $smallest
-        union
-        select first_pnr
-        from (
-            select
-                first_pnr,
-                row_number() over (partition by person_id order by first_pnr) as place
-            from pseudonym
-            semi join (
-                select person_id from pseudonym group by person_id having count(*) > 1
-            ) using (person_id)
-        )
-        where place > 1
-        """,
-        {"smallest": pseudonym.SMALLEST},
-    )
-    again = [row[0] for row in con.execute("from without_id order by first_pnr").fetchall()]
-    if not again:
-        return
-    con.execute("delete from pseudonym where first_pnr in (from without_id)")
-    for number in again:
-        for candidate in pseudonym.later_candidates(number, key):
-            if not con.execute(
-                "select count(*) from pseudonym where person_id = ?", [candidate]
-            ).fetchone()[0]:
-                con.execute("insert into pseudonym values (?, ?)", [number, candidate])
-                break

@@ -194,7 +194,8 @@ def _of_replaced(row: NumberRow, current: str, register: Register) -> Iterable[F
     if current not in register.rows:
         yield Finding("missing_current_number", row.number, current)
     for other in register.rows.get(current, ()):
-        is_replaced = other.current and other.current != current
+        # In a round one change is later than the next, whatever the days.
+        is_replaced = other.current and other.current != current and not _returns(current, register)
         if is_replaced and (row.status_date or "") > (other.status_date or LATE):
             yield Finding("dates_out_of_order", row.number, current)
         if row.status == DELETED and any(
