@@ -366,6 +366,33 @@ def findings(register: str | None, finding: str | None, rows: bool) -> None:
     click.echo(steps.put_aside_list(settings, "findings", register, finding, rows))
 
 
+@main.command()
+@click.option(
+    "--pnr-file", type=click.Path(path_type=Path), required=True,
+    help="A file in the restricted zone with the number.",
+)  # fmt: skip
+@click.option("--reason", required=True, help="Why; the ledger keeps it.")
+@click.option("--by", required=True, help="Who decided; the ledger keeps it.")
+@click.option("--preview", is_flag=True, help="Only tell what would go.")
+def erase(pnr_file: Path, reason: str, by: str, preview: bool) -> None:
+    """Take a person out of everything that is held, and keep them out.
+
+    Rows of the person go from deliveries, landing, identity store, lake and warehouse, under every
+    number they ever had; a keyed tombstone keeps later deliveries without them. Releases that hold
+    the person are named and marked as withdrawn. Then everything is built and released anew. Broken
+    off at any moment it is finished by the same command.
+
+    \b
+    Example:
+        kobling erase --pnr-file home/restricted/request.txt --reason "request 24/117" \\
+            --by "data protection officer" --preview
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    steps.erase(settings, pnr_file, reason, by, preview, say, say_step)
+
+
 @main.command("rotate-key")
 @click.option(
     "--new-key-file", type=click.Path(path_type=Path), required=True,

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -369,8 +369,11 @@ def receive(
     complete_to: str | None,
     coverage: str | None = None,
     unpack_times: int = UNPACK_TIMES,
+    cleanse: Callable[[Path], None] | None = None,
 ) -> Path | None:
     """Copy one delivery into the store, whole or not at all; None when it is there already.
+
+    `cleanse` takes out of the copy who must not come in, once it is what its manifest says.
 
     Where the keeper sent no manifest one is written into the copy, never into the inbox, with rows,
     bytes and checksums as found. Its coverage is `coverage`, or else `period` where every file
@@ -392,6 +395,9 @@ def receive(
             for folder in of_register(store, register)
             if _day_and_number(folder)[0] == _day_and_number(source)[0]
         ]
+        if cleanse:
+            read(copy)
+            cleanse(copy)
         return put(copy, store, same_day)
     except DeliveryError as error:
         # The keeper knows the inbox, not our scratch copy of it.
@@ -474,7 +480,7 @@ def _manifest_for(
                 f"{names}. Rename it, or take it away."
             )
         kind = FORMATS[ending]
-        rows = _rows(path, kind, register, unpack_times)
+        rows = rows_of(path, kind, register, unpack_times)
         files.append(file_entry(copy, path, *known, kind, rows))
     return {
         "register": register.name,
@@ -501,7 +507,7 @@ def file_entry(
     }
 
 
-def _rows(path: Path, kind: str, register: Register, unpack_times: int) -> int:
+def rows_of(path: Path, kind: str, register: Register, unpack_times: int) -> int:
     """Rows as found, where no keeper has counted them."""
     if kind == "parquet":
         try:

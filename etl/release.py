@@ -43,11 +43,36 @@ def current(home: Home, study: str) -> Path | None:
     return place.resolve() if place.exists() else None
 
 
-def supersede(home: Home, why: str) -> None:
-    """Say beside every release that is there why it is not to be joined with later ones."""
-    for place in sorted(home.releases.glob("*/*")):
-        if place.is_dir() and not place.is_symlink() and not place.name.startswith("."):
-            replace_json(place.with_name(f"{place.name}.superseded.json"), {"why": why})
+def all_of(home: Home) -> list[str]:
+    """study/release of every release that is there."""
+    return [
+        f"{place.parent.name}/{place.name}"
+        for place in sorted(home.releases.glob("*/*"))
+        if place.is_dir() and not place.is_symlink() and not place.name.startswith(".")
+    ]
+
+
+def mark(home: Home, which: list[str], what: str, why: str) -> None:
+    """Say beside releases, which never change, that they are `superseded` or `withdrawn`."""
+    for release in which:
+        place = home.releases / release
+        replace_json(place.with_name(f"{place.name}.{what}.json"), {"why": why})
+
+
+def holds(con: duckdb.DuckDBPyConnection, place: Path, own_ids: list[str]) -> bool:
+    """Whether any table of a release has a row of one of these persons, or names one as failing."""
+    con.execute("create or replace temp table own as select unnest(?::varchar[]) as id", [own_ids])
+    for path in sorted((place / "parquet").glob("*.parquet")):
+        described = con.execute(f"describe from '{path}'").fetchall()
+        columns = [name for name, *_ in described]
+        tests = [f"{c} in (select id from own)" for c in columns if _is_of_persons(c)]
+        if "row_key" in columns:
+            tests.append("row_key ->> '$.person_id' in (select id from own)")
+        if tests:
+            query = f"select count(*) from '{path}' where {' or '.join(tests)}"
+            if con.execute(query).fetchone()[0]:
+                return True
+    return False
 
 
 def evidence_keys(release: Path) -> dict[str, str]:

@@ -93,7 +93,7 @@ def scan_by_name(*paths: Path | str) -> str:
     return "(" + " union all by name ".join(f"select * from {scan(path)}" for path in paths) + ")"
 
 
-def keys_of(settings: Settings) -> Keys:
+def keys_of(settings: Settings, *, during_erasure: bool = False) -> Keys:
     """The keys of a home.
 
     Raises LinkageError without a key, with one that is too short, and with another than the store
@@ -105,6 +105,11 @@ def keys_of(settings: Settings) -> Keys:
         raise LinkageError(
             f"{home.restricted}: a change of the key was broken off. Expected it to be finished. "
             "Run `kobling rotate-key` again with the same two keys."
+        )
+    if (home.restricted / "erasure.json").exists() and not during_erasure:
+        raise LinkageError(
+            f"{home.restricted}: an erasure was broken off. Expected it to be finished, so that "
+            "nobody is half erased. Run `kobling erase` again with the same file."
         )
     hold_key(home, keys)
     return keys

@@ -4,6 +4,7 @@ No rule about registers, persons or risks lives here. Each step knows by its key
 anything to do: the same deliveries, definitions and code give the same key, and then it says so.
 """
 
+import datetime as dt
 import textwrap
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from etl import deliveries, evidence, ledger, linkage, registers, restricted, studies
+from etl import deliveries, evidence, ledger, linkage, pseudonym, registers, restricted, studies
 from etl import release as releases
 from etl.errors import DeliveryError, KoblingError, QualityError, ReleaseError, SettingsError
 from etl.home import (
@@ -34,9 +35,11 @@ from etl.landing import (
     accept,
     accepted,
     current,
+    forget_put_back,
     newest_complete_to,
     parse,
     put_aside,
+    put_back,
     record,
     refuse,
     refused_as_given,
@@ -74,6 +77,7 @@ def receive(
                     complete_to,
                     coverage,
                     settings.unpack_times,
+                    _keeping_out(settings, home),
                 )
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
@@ -89,6 +93,27 @@ def receive(
     if refusals:
         raise DeliveryError("\n".join(refusals))
     return new
+
+
+def _keeping_out(settings: Settings, home: Home) -> Callable[[Path], None] | None:
+    """What takes the erased out of a delivery before it is stored; None where nobody was erased."""
+    from etl import erasure
+
+    marked = erasure.marks(home)
+    if not marked:
+        return None
+    keys = restricted.keys_of(settings)
+
+    def cleanse(folder: Path) -> None:
+        others = deliveries.of_register(home.deliveries, registers.register(folder.parent.name))
+        with connect(settings) as con:
+            found = erasure.cleanse(con, folder, others, keys, marked, settings.unpack_times)
+        if found.files:
+            ledger.record(
+                home, "erased again", delivery=found.delivery, rows=found.rows, values=found.values
+            )
+
+    return cleanse
 
 
 def receive_from_database(
@@ -212,6 +237,8 @@ def _land_one(
     folder: Path,
     refused_last: str | None,
     say: Say,
+    *,
+    during_erasure: bool = False,
 ) -> tuple[int, str | None]:
     """Returns (1 if it landed now, the refusal that still stands)."""
     manifest = folder / deliveries.MANIFEST
@@ -227,7 +254,7 @@ def _land_one(
         return 0, None
     try:
         delivery = deliveries.read(folder)
-        keys = restricted.keys_of(settings)
+        keys = restricted.keys_of(settings, during_erasure=during_erasure)
         with connect(settings) as con:
             say(f"{_name(folder)}: reading {_n(len(delivery.files), 'file')}")
             parsed = parse(con, home, delivery, settings.population, keys, settings.unpack_times)
@@ -993,6 +1020,144 @@ def quarantine_as_given(settings: Settings, register: str | None, reason: str | 
     )
 
 
+def erase(
+    settings: Settings,
+    pnr_file: Path,
+    why: str,
+    by: str,
+    is_preview: bool,
+    say: Say,
+    say_step: Say,
+) -> None:
+    """Take a person out of deliveries, landing, identity store, lake and warehouse, and keep them
+    out. Broken off at any moment it is finished by the same command."""
+    from etl import erasure
+
+    home = open_home(settings)
+    erasure.hold_words("--reason", why)
+    erasure.hold_words("--by", by)
+    say_step("erase")
+    with one_writer(home):
+        begun = erasure.journal_of(home)
+        keys = restricted.keys_of(settings, during_erasure=True)
+        asked = erasure.asked_for(home, pnr_file)
+        with connect(settings) as con:
+            keys.unlock(con)
+            numbers, persons = erasure.whole_person(con, home, keys, asked)
+            marked = {erasure.mark(number, keys) for number in numbers}
+            if not begun.exists() and not is_preview:
+                known = marked <= erasure.marks(home)
+                if (
+                    not known
+                    and not persons
+                    and not erasure.is_delivered(con, home, keys, marked, settings.unpack_times)
+                ):
+                    say("nothing is held under this number; nothing changed")
+                    return
+                held_by = _releases_that_hold(settings, home, keys, persons)
+                replace_json(
+                    begun,
+                    {
+                        "marks": sorted(marked),
+                        "persons": persons,
+                        "releases": held_by,
+                        "found": [],
+                    },
+                )
+                begun.chmod(restricted.MODE)
+            if not is_preview:
+                wanted = read_json(begun)["marks"]
+                if not marked & set(wanted):
+                    raise SettingsError(
+                        f"{begun}: the erasure of somebody else was broken off. Expected that one "
+                        "to be finished first. Run `kobling erase` with that person's file."
+                    )
+                erasure.bury(home, wanted, str(dt.date.today()), why, by)
+            all_marked = marked if is_preview else marked | erasure.marks(home)
+            found = _cleansed(settings, home, con, keys, all_marked, is_preview, say)
+        if is_preview:
+            rows, values = sum(one.rows for one in found), sum(one.values for one in found)
+            for release in _releases_that_hold(settings, home, keys, persons):
+                say(f"release {release} holds the person and would be marked as withdrawn")
+            say(
+                f"{_n(rows, 'row')} of {_n(len(found), 'delivery', 'deliveries')} would go, and "
+                f"{_n(values, 'value')} in rows of others lose it; nothing changed"
+            )
+            return
+        journal = read_json(begun)
+        rows = sum(file["rows"] for file in journal["found"])
+        values = sum(file["values"] for file in journal["found"])
+        erasure.count(home, rows, values)
+        tombstone = erasure.tombstones(home)[-1]["marks"][0][:12]
+        if tombstone not in ledger.told(home, "person erased", "tombstone"):
+            ledger.record(
+                home, "person erased", tombstone=tombstone, why=why, by=by, rows=rows,
+                values=values, files=journal["found"], releases=journal["releases"],
+            )  # fmt: skip
+        _land_again(settings, home, say)
+        erasure.forget_in_warehouse(settings, home, journal["persons"])
+        remove(home.identity)
+        releases.mark(home, journal["releases"], "withdrawn", "a person was erased on request")
+        remove(begun)
+        for release in journal["releases"]:
+            say(f"release {release} holds the person: withdraw it; it is marked as withdrawn")
+        say(
+            f"{_n(rows, 'row')} gone, {_n(values, 'value')} in rows of others freed of it. The "
+            "inbox is the keepers': empty it"
+        )
+    run(settings, None, say, say_step)
+
+
+def _cleansed(settings, home: Home, con, keys, marked: set[str], is_preview: bool, say: Say):
+    """Take the marked out of every delivery; what of each."""
+    from etl import erasure
+
+    found = []
+    for name, register in registers.catalogue().items():
+        folders = deliveries.of_register(home.deliveries, register)
+        for folder in folders:
+            others = [other for other in folders if other != folder]
+            if not is_preview:
+                _tell_what_a_kill_left_untold(home)
+            one = erasure.cleanse(
+                con, folder, others, keys, marked, settings.unpack_times, is_preview
+            )
+            if one.files:
+                found.append(one)
+                say(f"{one.delivery}: {_n(one.rows, 'row')}, {_n(one.values, 'value')} of others")
+            if one.files and not is_preview:
+                begun = erasure.journal_of(home)
+                journal = read_json(begun)
+                journal["found"] += [{"delivery": one.delivery, **file} for file in one.files]
+                replace_json(begun, journal)
+            if not is_preview and (one.files or erasure.is_ahead(home, name, folder)):
+                put_back(home, name, folder.name)
+    return found
+
+
+def _land_again(settings: Settings, home: Home, say: Say) -> None:
+    """Land what was put back. What was landed of it goes, whatever becomes of it now."""
+    for name, register in registers.catalogue().items():
+        for folder in deliveries.of_register(home.deliveries, register):
+            if record(home, name, folder.name) is None:
+                _land_one(settings, home, name, folder, None, say, during_erasure=True)
+    forget_put_back(home)
+
+
+def _releases_that_hold(settings: Settings, home: Home, keys, persons: list[int]) -> list[str]:
+    """study/release of every release with a row of one of the persons, by the study's own ids."""
+    held = []
+    for place in sorted(home.releases.glob("*/*")):
+        if place.is_symlink() or not (place / "parquet").is_dir():
+            continue
+        study = place.parent.name
+        own = pseudonym.person_ids(map(str, persons), keys.of_release(study)).values()
+        with connect(settings) as con:
+            if releases.holds(con, place, [str(one) for one in own]):
+                held.append(f"{study}/{place.name}")
+    return held
+
+
 def rotate_key(settings: Settings, new_key_file: Path, say: Say, say_step: Say) -> None:
     """Lock the restricted store with another secret, and derive everything anew under it."""
     new = restricted.Keys(key_in(new_key_file))
@@ -1010,7 +1175,8 @@ def rotate_key(settings: Settings, new_key_file: Path, say: Say, say_step: Say) 
         old_id = read_json(begun)["from"]
         if new.key_id not in ledger.told(home, "key changed", "key_to"):
             ledger.record(home, "key changed", key_from=old_id, key_to=new.key_id, files=n)
-        releases.supersede(home, f"key {old_id} was replaced by {new.key_id}")
+        why = f"key {old_id} was replaced by {new.key_id}"
+        releases.mark(home, releases.all_of(home), "superseded", why)
         remove(begun)
         say(f"{_n(n, 'file')} locked with key {new.key_id} in place of {old_id}")
     given = settings.key_text or settings.key_file

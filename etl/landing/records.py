@@ -7,7 +7,7 @@ import duckdb
 
 from etl import restricted
 from etl.errors import LIKE_A_NUMBER
-from etl.home import Home, read_json
+from etl.home import Home, read_json, remove
 
 NO_PERIOD = "all"
 
@@ -44,6 +44,43 @@ def accepted(home: Home) -> list[dict]:
         (record for record in records if record["status"] == "accepted"),
         key=lambda record: (record["delivered_on"], record["sequence"]),
     )
+
+
+def put_back(home: Home, register: str, folder: str) -> None:
+    """Make an accepted delivery one that is still to be landed, in the same place of the order.
+
+    Its landed files stay until `forget_put_back`: a delivery is landed anew before they go.
+    """
+    path = home.accepted / register / f"{folder}.json"
+    if path.exists():
+        path.replace(_earlier(path))
+
+
+def _earlier(path: Path) -> Path:
+    return path.with_name(f"{path.name}.earlier")
+
+
+def sequence_of(home: Home, register: str, folder: str) -> int:
+    """Which place in the order a delivery takes that is accepted now."""
+    earlier = _earlier(home.accepted / register / f"{folder}.json")
+    if earlier.exists() and (known := read_json(earlier).get("sequence")):
+        return known
+    return 1 + max((r["sequence"] for r in accepted(home)), default=0)
+
+
+def forget_put_back(home: Home) -> None:
+    """Take away what was landed of deliveries that were put back, but what has landed again."""
+    landed = {
+        file["content"] for entry in accepted(home) for file in entry["files"]
+    }  # the same content has the same name
+    for earlier in sorted(home.accepted.glob("*/*.json.earlier")):
+        entry = read_json(earlier)
+        for file in entry.get("files", []):
+            if file["content"] not in landed:
+                for store in ("landing", "quarantine", "findings"):
+                    one = LandedFile(**file)
+                    remove(home.restricted / slot_path(store, one, entry["register"]))
+        remove(earlier)
 
 
 @dataclass(frozen=True)
