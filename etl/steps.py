@@ -829,7 +829,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
 
 def _fill_release(settings: Settings, home: Home, con, definition, keys, folder: Path) -> None:
     """Everything a release holds; the page and the evidence last, since they name the rest."""
-    from etl import quality, report
+    from etl import erasure, quality, report
 
     study, plan = definition.study_id, plan_of(definition)
     document = read_json(home.state / f"estimates-{study}.json")
@@ -863,6 +863,7 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         .with_columns(pl.col("delivered_on", "complete_to").cast(pl.String))
         .to_dicts(),
         "contracts": {name: r.version for name, r in registers.catalogue().items()},
+        "erased": erasure.totals(home),
         "environment_lock_sha256": file_hash(settings.project / "requirements.lock"),
     }
     page = report.index_page(
