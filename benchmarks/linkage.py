@@ -2,8 +2,8 @@
 
 Ours reads locked Parquet, resolves every number through its chain, derives ids under the key,
 links, looks for numbers in text, and writes linked rows sorted by person and unlinked ones with
-their reason. The others read the same rows unlocked and join them once to the successor that the civil
-register names: no chains, no ids, no reasons. Then ids alone, of ten million numbers.
+their reason. The others read the same rows unlocked and join them once to the successor that the
+civil register names: no chains, no ids, no reasons. Then ids alone, of ten million numbers.
 """
 
 import json
