@@ -238,7 +238,9 @@ def test_the_chain_ends_in_a_ledger_that_holds_together(ran):
     for line in entries:
         assert json.loads(line)["before"] == before
         before = hashlib.sha256(line).hexdigest()
-    assert json.loads(entries[-1])["event"] == "released"
+    # Other tests open rows and persons of the same home; that is told too.
+    events = [json.loads(line)["event"] for line in entries]
+    assert [event for event in events if not event.endswith(" opened")][-1] == "released"
 
 
 def ledger_lines(home: Path) -> list[bytes]:
