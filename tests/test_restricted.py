@@ -167,6 +167,46 @@ def test_what_is_spilt_is_locked_too(settings):
         assert con.execute("select current_setting('temp_file_encryption')").fetchone() == (True,)
 
 
+SAS = Path(__file__).parent / "golden" / "pato1994.sas7bdat"
+
+
+@pytest.mark.parametrize(
+    ("moment", "kind"),
+    [("judge", "csv"), ("_find_copies", "csv"), ("accept", "csv"), ("judge", "sas7bdat")],
+)
+def test_land_killed_at_any_moment_leaves_no_number_that_can_be_read(settings, moment, kind):
+    """What is unpacked, transcoded or hashed on the way has no name, and goes with the process."""
+    home = Home(settings.home)
+    if kind == "csv":
+        deliver(home.root)
+        known = {ANNA, BENT, CARL}
+    else:
+        write_delivery(home.inbox, "patobank", {SAS.name: SAS.read_bytes()}, rows=45)
+        known = {ANNA}
+        assert ANNA.encode() in SAS.read_bytes()
+    steps.receive(settings, home.inbox, None, nothing)
+    module = "etl.steps" if moment == "accept" else "etl.landing.judging"
+    code = (
+        f"import os, {module} as m; m.{moment} = lambda *a, **k: os.kill(os.getpid(), 9)\n"
+        "from etl.cli import main; main(['land'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"KOBLING_HOME": str(home.root), "KOBLING_KEY": KEY},
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == -9, ended.stderr
+    assert list(home.scratch.glob("land-*"))
+    left = [
+        path
+        for path in home.restricted.rglob("*")
+        if path.is_file() and not path.is_relative_to(home.inbox) and not path.is_symlink()
+    ]
+    assert left
+    for path in left:
+        assert not any(number.encode() in path.read_bytes() for number in known), path
+
+
 # ------------------------------------------------------------------ another key
 
 
