@@ -3,11 +3,12 @@
 Exit status: 0 done, 2 refused with one clear line, anything else a bug or an outage.
 """
 
+import traceback
 from pathlib import Path
 
 import click
 
-from etl.errors import KoblingError, SettingsError
+from etl.errors import KoblingError, SettingsError, without_numbers
 from etl.home import Home, open_home
 from etl.settings import Settings
 
@@ -33,6 +34,12 @@ class InStoryOrder(click.Group):
                 err=True,
             )
             raise SystemExit(2) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception:
+            # What DuckDB says of a value that it cannot use is the value.
+            click.echo(without_numbers(traceback.format_exc()), err=True)
+            raise SystemExit(1) from None
 
 
 def say(text: str) -> None:
