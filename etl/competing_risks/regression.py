@@ -157,9 +157,12 @@ def fine_gray(
     eta = np.where(had[:, None], z - mean[x], 0.0) - e[:, None] * (
         residual(so_far) + kept[:, None] * residual(to_come)
     )
-    # ψ: what each person's censoring, or staying, adds through G.
-    later = _from_here(weighted) - weighted
-    gone = np.cumsum(per_time((e * kept)[:, None] * np.column_stack([np.ones(z.shape[0]), z])), 0)
+    # ψ: what each person's censoring, or staying, adds through G. As in the paper a censoring at u
+    # moves the weight, at t, of who had another event at x where x < u ≤ t.
+    gone = _until_before(
+        per_time((e * kept)[:, None] * np.column_stack([np.ones(z.shape[0]), z]))
+    )
+    later = _from_here(weighted)
     q = gone[:, 1:] * later[:, :1] - gone[:, :1] * later[:, 1:]
     share = q / at_risk[:, None]
     psi = np.where(censored[:, None], share[x], 0.0) - np.cumsum(

@@ -37,7 +37,7 @@ data$cluster <- sample(1:60, nrow(data), TRUE)
 write.csv(data, "estimation_people.csv", row.names = FALSE, quote = FALSE)
 data <- read.csv("estimation_people.csv")
 
-digits <- function(x) ifelse(is.na(x), "", formatC(x, digits = 17, format = "g"))
+digits <- function(x) ifelse(is.na(x), "", trimws(formatC(x, digits = 17, format = "g")))
 save <- function(frame, name) {
   for (column in names(frame)) if (is.double(frame[[column]])) frame[[column]] <- digits(frame[[column]])
   write.csv(frame, paste0("estimation_", name, ".csv"), row.names = FALSE, quote = FALSE)
@@ -59,8 +59,11 @@ for (set in unique(data$set)) {
   status <- factor(d$event, 0:top)
   # Entry is moved below 0 so that survfit takes an event at time 0, as without entry.
   response <- if (late) Surv(ifelse(d$entry == 0, -1, d$entry), d$time, status) else Surv(d$time, status)
-  fit <- survfit(response ~ 1, weights = d$weight, id = seq_len(nrow(d)), influence = FALSE)
-  cl <- survfit(response ~ 1, weights = d$weight, id = seq_len(nrow(d)), cluster = d$cluster)
+  fit <- survfit(response ~ 1, weights = d$weight, id = seq_len(nrow(d)), influence = TRUE)
+  # survfit 3.5 ignores cluster = for these curves, so its own influences are summed by cluster; the
+  # area under an influence is that of the mean time lost. Column 1 of them is the start.
+  influence <- d$weight * fit$influence.pstate[, -1, , drop = FALSE]
+  stopifnot(all.equal(as.vector(sqrt(colSums(influence[, , 2, drop = FALSE]^2))), fit$std.err[, 2]))
   aj <- if (!late && !weighted && set != "one") prodlim(Hist(time, event) ~ 1, data = d)
   et <- if (late && !weighted) {
     transition <- matrix(FALSE, top + 1, top + 1); transition[1, -1] <- TRUE
@@ -74,10 +77,16 @@ for (set in unique(data$set)) {
     value <- function(f, what) cut(f$time, f[[what]][, k], horizon)
     row <- data.frame(set, cause, horizon,
       survfit = value(fit, "pstate"), survfit_error = value(fit, "std.err"),
-      cluster_error = value(cl, "std.err"),
+      cluster_error = NA_real_,
       prodlim = NA_real_, prodlim_error = NA_real_, etm = NA_real_, etm_error = NA_real_,
       cuminc = NA_real_, cuminc_error = NA_real_,
       lost = NA_real_, lost_error = NA_real_)
+    last <- findInterval(horizon, fit$time)
+    if (last > 0) {
+      row$cluster_error <- sqrt(sum(rowsum(influence[, last, k], d$cluster)^2))
+      wide <- diff(c(fit$time[seq_len(last)], horizon))
+      row$lost_error <- sqrt(sum((matrix(influence[, seq_len(last), k], nrow(d)) %*% wide)^2))
+    }
     if (!is.null(aj)) {
       name <- as.character(cause)
       # prodlim has other names for a single cause
@@ -93,11 +102,8 @@ for (set in unique(data$set)) {
       at <- timepoints(gray_free, horizon)
       row$cuminc <- at$est[paste("1", cause), 1]; row$cuminc_error <- sqrt(at$var[paste("1", cause), 1])
     }
-    if (horizon <= max(d$time) && horizon > min(d$time)) {
-      table <- summary(fit, rmean = horizon)$table
-      row$lost <- table[k, "rmean"]
-      if ("se(rmean)" %in% colnames(table)) row$lost_error <- table[k, "se(rmean)"]
-    }
+    if (horizon <= max(d$time) && horizon > min(d$time))
+      row$lost <- summary(fit, rmean = horizon)$table[k, "rmean"]
     risks <- rbind(risks, row)
     for (level in c(.95, .8)) for (kind in c("plain", "log", "log-log")) {
       p <- row$survfit; s <- row$survfit_error
@@ -166,14 +172,16 @@ keep <- function(model, set, cause, coefficients, covariance)
     coefficient = as.numeric(coefficients), std_error = sqrt(diag(covariance))))
 for (set in c("ties", "untied", "years", "tencauses", "atzero")) for (cause in 1:2) {
   d <- data[data$set == set, ]
-  fg <- crr(d$time, d$event, cbind(d$x1, d$x2), failcode = cause, gtol = 1e-12, maxiter = 50)
+  # crr takes the censoring of time 0 as past at time 0 itself; a day later for all changes nothing
+  # but that.
+  fg <- crr(d$time + 1, d$event, cbind(d$x1, d$x2), failcode = cause, gtol = 1e-13, maxiter = 100)
   keep("fine_gray", set, cause, fg$coef, fg$var)
-  cs <- coxph(Surv(time, event == cause) ~ x1 + x2, data = d, eps = 1e-14, iter.max = 50)
+  cs <- coxph(Surv(time, event == cause) ~ x1 + x2, data = d, eps = 1e-13, toler.chol = 1e-14, iter.max = 50)
   keep("cox", set, cause, coef(cs), vcov(cs))
 }
 for (cause in 1:2) {
   d <- data[data$set == "entry", ]
-  cs <- coxph(Surv(ifelse(entry == 0, -1, entry), time, event == cause) ~ x1 + x2, data = d, eps = 1e-14, iter.max = 50)
+  cs <- coxph(Surv(ifelse(entry == 0, -1, entry), time, event == cause) ~ x1 + x2, data = d, eps = 1e-13, toler.chol = 1e-14, iter.max = 50)
   keep("cox", "entry", cause, coef(cs), vcov(cs))
 }
 save(models, "models")
