@@ -188,7 +188,9 @@ def test_pseudo_values_equal_prodlims_jackknife_and_survivals_pseudo():
             np.testing.assert_allclose(ours, theirs, rtol=EXACT, atol=1e-11)
 
 
-@pytest.mark.parametrize("row", rows("models")[::2], ids=lambda r: f"{r['model']}-{r['set']}-{r['cause']}")
+@pytest.mark.parametrize(
+    "row", rows("models")[::2], ids=lambda r: f"{r['model']}-{r['set']}-{r['cause']}"
+)
 def test_regressions_equal_crr_and_coxph(row):
     d = people(row["set"])
     both = [

@@ -30,7 +30,7 @@ def share_exceeding(
         A proportion; None where either group has nobody.
 
     Raises:
-        ValueError: with delayed entry, weights or clusters: cells of (time, event) do not hold them.
+        ValueError: with delayed entry, weights or clusters: no cell of (time, event) holds them.
 
     Source: Efron (1981), J. Am. Stat. Assoc. 76:312–319.
     """

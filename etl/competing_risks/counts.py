@@ -1,4 +1,4 @@
-"""How many persons ended their follow-up at each time, and how; when they came under observation."""
+"""How many persons ended their follow-up at each time, and how; and when they entered."""
 
 from dataclasses import dataclass, field
 

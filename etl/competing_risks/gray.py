@@ -120,9 +120,7 @@ def _scored(groups: Sequence[Counts], cause: int) -> tuple[np.ndarray, np.ndarra
     of_cause = np.where(is_at_risk & has_events, of_cause, 0.0)
     # Of the competing events, in the group itself.
     tied = np.where(others > 1, 1 - _ratio(others - 1, at_risk - 1), 1.0)
-    of_others = np.where(
-        (others > 0) & (survival > 0), tied * before**2 * others / divisor**2, 0.0
-    )
+    of_others = np.where((others > 0) & (survival > 0), tied * before**2 * others / divisor**2, 0.0)
     # The score's influence of each increment is A − (1 − F0)/S·(C − C at the end), by cause.
     final = drift[:, :, -1:]
     from_cause = moves - gain * drift + gain * final

@@ -30,7 +30,7 @@ class HazardModel:
 def cause_specific_cox(
     times, event_codes, covariates, cause: int, *, entries=None, level: float = LEVEL
 ) -> HazardModel:
-    """Cox model of one cause; every other end of follow-up, competing or not, censors. Efron's ties.
+    """Cox model of one cause, with Efron's ties; every other end of follow-up censors.
 
     Args:
         times: End of follow-up, shape (n_persons,).
@@ -71,9 +71,7 @@ def cause_specific_cox(
     return _model(fit.params_.to_numpy(), fit.variance_matrix_.to_numpy(), had, level)
 
 
-def fine_gray(
-    times, event_codes, covariates, cause: int, *, level: float = LEVEL
-) -> HazardModel:
+def fine_gray(times, event_codes, covariates, cause: int, *, level: float = LEVEL) -> HazardModel:
     """Proportional subdistribution hazards, with the sandwich errors of `crr` in R's cmprsk.
 
     Who had a competing event at x stays in the risk set with weight G(t⁻)/G(x⁻), G the Kaplan–Meier
@@ -138,7 +136,7 @@ def fine_gray(
             step /= 2
             following = at(beta + step)
         beta, now = beta + step, following
-        if np.abs(step).max() < PRECISION ** 0.75:
+        if np.abs(step).max() < PRECISION**0.75:
             break
     else:
         raise ValueError("The likelihood has no maximum: a column divides the events completely.")
@@ -159,15 +157,14 @@ def fine_gray(
     )
     # ψ: what each person's censoring, or staying, adds through G. As in the paper a censoring at u
     # moves the weight, at t, of who had another event at x where x < u ≤ t.
-    gone = _until_before(
-        per_time((e * kept)[:, None] * np.column_stack([np.ones(z.shape[0]), z]))
-    )
+    gone = _until_before(per_time((e * kept)[:, None] * np.column_stack([np.ones(z.shape[0]), z])))
     later = _from_here(weighted)
     q = gone[:, 1:] * later[:, :1] - gone[:, :1] * later[:, 1:]
     share = q / at_risk[:, None]
-    psi = np.where(censored[:, None], share[x], 0.0) - np.cumsum(
-        share * (n_censored / at_risk)[:, None], axis=0
-    )[x]
+    psi = (
+        np.where(censored[:, None], share[x], 0.0)
+        - np.cumsum(share * (n_censored / at_risk)[:, None], axis=0)[x]
+    )
     bread = np.linalg.inv(information)
     rows = eta + psi
     return _model(beta, bread @ (rows.T @ rows) @ bread, had, level)
