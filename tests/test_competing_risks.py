@@ -267,7 +267,7 @@ def test_an_empty_group_has_no_estimate_and_says_so_in_its_counts():
     assert (risk.estimate, risk.std_error) == (None, None)
     assert (risk.plain, risk.wilson, risk.recommended) == (None, None, None)
     difference = risk_difference(risk, risk_at(counted(BY_HAND), 1, 5))
-    assert difference == RiskDifference(None, None, None, None)
+    assert difference == RiskDifference(None, None, None, None, None)
 
 
 @pytest.mark.parametrize("event", [0, 2])
