@@ -1,13 +1,12 @@
 """From a released id back to a person: only with the key, only through the restricted store."""
 
-import csv
 from pathlib import Path
 
 import duckdb
 
 from etl import keyed_hash, restricted
 from etl.errors import LinkageError
-from etl.home import Home
+from etl.home import Home, replace_text
 
 
 def person_behind(
@@ -47,10 +46,5 @@ def write_numbers(home: Home, released_id: str, numbers: list[str]) -> Path:
     """A person's numbers as a file of its owner in the restricted zone."""
     place = home.restricted / "opened" / f"{released_id}.csv"
     place.parent.mkdir(mode=restricted.FOLDER_MODE, parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.new")
-    beside.touch(restricted.MODE)
-    beside.chmod(restricted.MODE)
-    with beside.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([["personal_number"], *([number] for number in numbers)])
-    beside.replace(place)
+    replace_text(place, "\n".join(["personal_number", *numbers]) + "\n", restricted.MODE)
     return place

@@ -373,8 +373,6 @@ def receive(
 ) -> Path | None:
     """Copy one delivery into the store, whole or not at all; None when it is there already.
 
-    `cleanse` takes out of the copy who must not come in, once it is what its manifest says.
-
     Where the keeper sent no manifest one is written into the copy, never into the inbox, with rows,
     bytes and checksums as found. Its coverage is `coverage`, or else `period` where every file
     names its year, and `stock` where one does not.
@@ -395,10 +393,7 @@ def receive(
             for folder in of_register(store, register)
             if _day_and_number(folder)[0] == _day_and_number(source)[0]
         ]
-        if cleanse:
-            read(copy)
-            cleanse(copy)
-        return put(copy, store, same_day)
+        return put(copy, store, same_day, cleanse)
     except DeliveryError as error:
         # The keeper knows the inbox, not our scratch copy of it.
         raise DeliveryError(str(error).replace(str(copy), str(source))) from None
@@ -406,16 +401,21 @@ def receive(
         remove(copy.parents[1])
 
 
-def put(copy: Path, store: Path, held: list[Path]) -> Path | None:
+def put(
+    copy: Path, store: Path, held: list[Path], cleanse: Callable[[Path], None] | None = None
+) -> Path | None:
     """Move a whole delivery into the store; None when one of `held` says and holds the same.
 
     `copy` lies in a folder named as its register, on the disk of the store. On which day it came is
-    no part of what a delivery says.
+    no part of what a delivery says. `cleanse` takes out of the copy who must not come in, once it
+    is found to be what its manifest says.
 
     Raises:
         DeliveryError: it is not what its manifest says.
     """
     delivery = read(copy)
+    if cleanse:
+        cleanse(copy)
     if any(_content(folder) == _content(copy) for folder in held):
         return None
     day = str(delivery.delivered_on)

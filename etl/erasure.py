@@ -12,6 +12,7 @@ file changes, and the ledger keeps the old one beside the new.
 import gzip
 import hmac
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,13 +25,14 @@ import pyarrow
 from etl import deliveries, registers
 from etl.errors import LIKE_A_NUMBER, DeliveryError, SettingsError
 from etl.home import Home, connect, file_hash, read_json, remove, replace_json
-from etl.landing.given import identifier, quoted
+from etl.landing.given import LONGEST_LINE_BYTES, identifier, quoted
 from etl.personal_number import classify
 from etl.registers import Register, Table
 from etl.restricted import MODE, Keys
 from etl.settings import Settings
 
 # Ten characters wherever they stand, with or without the hyphen, also inside a longer run of them.
+QUOTED = re.compile(rb'"(?:[^"]|"")*"')
 ANYWHERE = re.compile(rb"(?=([0-9]{6}-?[0-9A-Z]{2}[0-9]{2}))")
 
 
@@ -63,11 +65,6 @@ def tombstones(home: Home) -> list[dict]:
     return read_json(place)["erased"] if place.exists() else []
 
 
-def journal_of(home: Home) -> Path:
-    """There while an erasure is under way."""
-    return home.restricted / "erasure.json"
-
-
 def mark(number: str, keys: Keys) -> str:
     """What stands on a tombstone in place of a number."""
     return hmac.new(keys.tombstone, number.encode(), "sha256").hexdigest()
@@ -82,16 +79,22 @@ def bury(home: Home, wanted: list[str], day: str, why: str, by: str) -> None:
     known = tombstones(home)
     if not any(set(wanted) <= set(entry["marks"]) for entry in known):
         entry = {"marks": wanted, "on": day, "why": why, "by": by, "rows": 0, "values": 0}
-        replace_json(tombstones_of(home), {"erased": [*known, entry]})
-        tombstones_of(home).chmod(MODE)
+        replace_json(tombstones_of(home), {"erased": [*known, entry]}, MODE)
 
 
-def count(home: Home, rows: int, values: int) -> None:
-    """Write on the last tombstone how much was taken out for it."""
+def tombstone(home: Home, wanted: list[str]) -> dict | None:
+    """The one of a person, by some of the marks; None where there is none."""
+    return next((one for one in tombstones(home) if set(wanted) & set(one["marks"])), None)
+
+
+def count(home: Home, wanted: list[str], rows: int, values: int) -> None:
+    """Write on a person's tombstone how much was taken out for it, earlier times included."""
     known = tombstones(home)
-    known[-1] |= {"rows": rows, "values": values}
-    replace_json(tombstones_of(home), {"erased": known})
-    tombstones_of(home).chmod(MODE)
+    for entry in known:
+        if set(wanted) & set(entry["marks"]):
+            entry |= {"rows": rows, "values": values}
+            break
+    replace_json(tombstones_of(home), {"erased": known}, MODE)
 
 
 def totals(home: Home) -> dict[str, int]:
@@ -148,12 +151,14 @@ def cleanse(
     marked: set[str],
     unpack_times: int,
     is_preview: bool = False,
+    is_resumed: bool = False,
 ) -> Erased:
     """Take everybody who has a tombstone out of a delivery's files and its manifest.
 
     `others` are the register's other deliveries, whose contacts may own this one's rows. Each file
-    is replaced whole, the manifest last; killed in between it is done again from the start. With
-    `is_preview` nothing is replaced.
+    is replaced whole, the manifest last; killed in between it is done again from the start, and
+    only then, with `is_resumed`, may a file be another than its manifest says. With `is_preview`
+    nothing is replaced.
 
     Raises DeliveryError where a file cannot be rewritten in its own format.
     """
@@ -169,7 +174,7 @@ def cleanse(
     # What hangs on a contact goes before it: a kill in between must not lose whose it was.
     for file in sorted(manifest["files"], key=lambda f: register.table(f["table"]).contact is None):
         path, table = folder / file["path"], register.table(file["table"])
-        if path.stat().st_size != file["bytes"]:
+        if is_resumed and path.stat().st_size != file["bytes"]:
             # A kill came between the file and the manifest: what is told of it is told now.
             rows = file["rows"] - deliveries.rows_of(path, file["format"], register, unpack_times)
             entry = {"path": file["path"], "rows": rows, "values": 0, "before": file["sha256"]}
@@ -195,8 +200,7 @@ def cleanse(
             entry["after"] = file["sha256"]
         erased.files.append(entry)
     if erased.files and not is_preview:
-        replace_json(folder / deliveries.MANIFEST, manifest)
-        (folder / deliveries.MANIFEST).chmod(MODE)
+        replace_json(folder / deliveries.MANIFEST, manifest, MODE)
     return erased
 
 
@@ -277,10 +281,11 @@ def _pairs(
     """(key, number) of every contact in a file; the key without leading zeros."""
     if kind == "csv":
         with deliveries.opened(path, unpack_times) as stream:
-            names = _cells(next(iter(stream), b""), register)
+            records = _records(stream, register)
+            names = _cells(next(records, b""), register)
             at = [_place(names, column) for column in (table.key[0], table.owner.name)]
-            for line in stream:
-                cells = _cells(line, register)
+            for record in records:
+                cells = _cells(record, register)
                 if None not in at and len(cells) > max(at):
                     yield _bare(cells[at[0]]), cells[at[1]].decode("ascii", "replace")
     elif kind == "parquet":
@@ -290,8 +295,49 @@ def _pairs(
             yield _bare((key or "").encode()), number or ""
 
 
-def _cells(line: bytes, register: Register) -> list[bytes]:
-    return line.rstrip(b"\r\n").split(register.delimiter.encode())
+def _records(stream: Iterable[bytes], register: Register) -> Iterator[bytes]:
+    """Lines, and as one the lines of a record in which a quoted cell holds a line end."""
+    lines, ahead = iter(stream), deque[bytes]()
+    while (first := ahead.popleft() if ahead else next(lines, None)) is not None:
+        record, taken = first, []
+        while _is_open(record, register) and len(record) < LONGEST_LINE_BYTES:
+            following = ahead.popleft() if ahead else next(lines, None)
+            if following is None:
+                break
+            taken.append(following)
+            record += following
+        if _is_open(record, register):  # a quote that nothing closes: each line is what it is
+            ahead.extendleft(reversed(taken))
+            record = first
+        yield record
+
+
+def _split(record: bytes, register: Register) -> tuple[list[bytes], bool]:
+    """The cells as they are written, and whether the last one's quote is not closed."""
+    delimiter = register.delimiter.encode()
+    bare = record.rstrip(b"\r\n")
+    if b'"' not in bare:
+        return bare.split(delimiter), False
+    cells, at = [], 0
+    while True:
+        quoted_cell = QUOTED.match(bare, at)
+        end = quoted_cell.end() if quoted_cell else -1
+        if end != len(bare) and not (quoted_cell and bare.startswith(delimiter, end)):
+            if bare.startswith(b'"', at) and not quoted_cell:
+                return [*cells, bare[at:]], True
+            end = bare.find(delimiter, at)
+        if end in (-1, len(bare)):
+            return [*cells, bare[at:]], False
+        cells.append(bare[at:end])
+        at = end + len(delimiter)
+
+
+def _cells(record: bytes, register: Register) -> list[bytes]:
+    return _split(record, register)[0]
+
+
+def _is_open(record: bytes, register: Register) -> bool:
+    return b'"' in record and _split(record, register)[1]
 
 
 def _place(names: list[bytes], column: str) -> int | None:
@@ -318,12 +364,13 @@ def _rewrite_text(
     rows = values = 0
     delimiter = register.delimiter.encode()
     with deliveries.opened(path, unpack_times) as stream, _packed_as(path, beside) as out:
-        header = next(iter(stream), b"")
+        records = _records(stream, register)
+        header = next(records, b"")
         out.write(header)
         names = _cells(header, register)
         owner = _place(names, table.owner.name) if table.owner else None
         key = _place(names, table.contact.name) if table.contact else None
-        for line in stream:
+        for line in records:
             held = {m.decode("ascii").replace("-", "") for m in ANYWHERE.findall(line)} & numbers
             cells = _cells(line, register)
             hangs = key is not None and len(cells) > key and _bare(cells[key]) in own_contacts
@@ -411,8 +458,9 @@ def _rewrite_typed(
     rows = con.execute(f"select count(*) from {source} where {goes}").fetchone()[0]
     values = con.execute(f"select {emptied or '0'} from {source} where not ({goes})").fetchone()[0]
     kept = ", ".join(
-        f"nullif(regexp_replace({identifier(n)}, '{'|'.join(forms)}', '', 'g'), '') "
-        f"as {identifier(n)}"
+        f"case when {holds(n)} then nullif("
+        f"regexp_replace({identifier(n)}, '{'|'.join(forms)}', '', 'g'), '') "
+        f"else {identifier(n)} end as {identifier(n)}"
         if n in texts and forms
         else identifier(n)
         for n, *_ in described
@@ -430,12 +478,13 @@ def _rewrite_typed(
 def whole_person(
     con: duckdb.DuckDBPyConnection, home: Home, keys: Keys, asked: list[str]
 ) -> tuple[set[str], list[int]]:
-    """Every number of the persons whom the numbers lead to, and their ids in the warehouse.
+    """Every number of the person whom the numbers lead to, and the id in the warehouse, if any.
 
-    A number that leads to nobody stands for itself.
+    A number that leads to nobody stands for itself. Raises SettingsError where they are two
+    persons': each is a request of its own, with a tombstone and a count of its own.
     """
     if not home.identity.exists():
-        return set(asked), []
+        return set(asked), []  # an erasure that was broken off: the journal has the rest
     keys.attach_identity(con, home.identity)
     con.execute("create or replace temp table asked as select unnest(?::varchar[]) as pnr", [asked])
     persons = [
@@ -452,20 +501,17 @@ def whole_person(
         "select pnr from identity.number semi join person using (person_id)"
     ).fetchall()
     con.execute("detach identity")
-    return set(asked) | {number for (number,) in numbers}, persons
-
-
-def is_delivered(
-    con: duckdb.DuckDBPyConnection, home: Home, keys: Keys, marked: set[str], unpack_times: int
-) -> bool:
-    """Whether any delivered file holds one of the numbers."""
-    for register in registers.catalogue().values():
-        for folder in deliveries.of_register(home.deliveries, register):
-            for file in read_json(folder / deliveries.MANIFEST)["files"]:
-                seen = _seen(con, folder / file["path"], file["format"], unpack_times)
-                if any(mark(number, keys) in marked for number in seen):
-                    return True
-    return False
+    everything = set(asked) | {number for (number,) in numbers}
+    if (
+        len(persons) > 1
+        or (not persons and len(set(asked)) > 1)
+        or (persons and not set(asked) <= {number for (number,) in numbers})
+    ):
+        raise SettingsError(
+            "--pnr-file: the numbers are of more than one person, or some of nobody. Expected one "
+            "person a request. Put each into a file of its own."
+        )
+    return everything, persons
 
 
 def is_ahead(home: Home, register: str, folder: Path) -> bool:

@@ -248,10 +248,10 @@ def replace_text(path: Path, text: str | bytes, mode: int = 0o644) -> None:
     beside.replace(path)
 
 
-def replace_json(path: Path, content: object) -> None:
+def replace_json(path: Path, content: object, mode: int = 0o644) -> None:
     """Write JSON in the one form that is the same on every run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, canonical_json(content) + "\n")
+    replace_text(path, canonical_json(content) + "\n", mode)
 
 
 def for_owner_only(root: Path, but: Path | None = None) -> None:

@@ -119,7 +119,7 @@ def keys_of(settings: Settings, *, during_erasure: bool = False) -> Keys:
             f"{home.restricted}: a change of the key was broken off. Expected it to be finished. "
             "Run `kobling rotate-key` again with the same two keys."
         )
-    if (home.restricted / "erasure.json").exists() and not during_erasure:
+    if erasure_of(home).exists() and not during_erasure:
         raise LinkageError(
             f"{home.restricted}: an erasure was broken off. Expected it to be finished, so that "
             "nobody is half erased. Run `kobling erase` again with the same file."
@@ -147,8 +147,7 @@ def _keep_tombstone_key(home: Home, old: Keys, new: Keys) -> None:
     if place.exists() and read_json(place)["key_id"] == new.key_id:
         return  # by a change that was broken off
     key = with_tombstone_key(home, old).tombstone
-    replace_json(place, {"key_id": new.key_id, "wrapped": new.wrapped(key).hex()})
-    place.chmod(MODE)
+    replace_json(place, {"key_id": new.key_id, "wrapped": new.wrapped(key).hex()}, MODE)
 
 
 def hold_key(home: Home, keys: Keys) -> None:
@@ -168,16 +167,34 @@ def hold_key(home: Home, keys: Keys) -> None:
             "the same. Give the key of this home (KOBLING_KEY_FILE), or take the lake and the "
             "releases away first."
         )
-    elif next(home.landing.rglob("*.parquet"), None):
+    elif (landed := next(home.landing.rglob("*.parquet"), None)) and not _is_locked(landed):
         raise LinkageError(
             f"{home.landing}: written by a version that locked nothing. Expected locked files. "
             "Take restricted/landing, quarantine, findings and accepted away and run again: "
             "deliveries/ holds everything that came."
         )
-    else:
+    elif landed and not _unlocks(keys, landed):
+        raise LinkageError(
+            f"{mark}: not there, and what has landed does not open with key {keys.key_id}. "
+            "Expected the key that it was locked with. Give the key of this home "
+            "(KOBLING_KEY_FILE)."
+        )
+    else:  # a new home, or one whose mark was lost
         home.restricted.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        replace_json(mark, {"key_id": keys.key_id})
-        mark.chmod(MODE)
+        replace_json(mark, {"key_id": keys.key_id}, MODE)
+
+
+def _is_locked(path: Path) -> bool:
+    """Parquet whose footer is encrypted says so in its last four bytes."""
+    with path.open("rb") as file:
+        file.seek(-4, 2)
+        return file.read() == b"PARE"
+
+
+def _unlocks(keys: Keys, path: Path) -> bool:
+    with duckdb.connect() as con:
+        keys.unlock(con)
+        return _opens(con, path, FOOTER)
 
 
 def linked_under(home: Home) -> str | None:
@@ -203,6 +220,11 @@ def tombstone_key_of(home: Home) -> Path:
 def rotation_of(home: Home) -> Path:
     """There while the key is being changed."""
     return home.restricted / "rotation.json"
+
+
+def erasure_of(home: Home) -> Path:
+    """There while a person is being erased: the journal of it."""
+    return home.restricted / "erasure.json"
 
 
 @contextmanager
@@ -251,7 +273,7 @@ def rotate(settings: Settings, new: Keys, say: Callable[[str], None]) -> int:
         )
     if not begun.exists():
         keys_of(settings)  # nothing else is half done here
-        replace_json(begun, wanted)
+        replace_json(begun, wanted, MODE)
     paths = [
         path
         for store in (home.landing, home.quarantine, home.findings)
@@ -277,8 +299,7 @@ def rotate(settings: Settings, new: Keys, say: Callable[[str], None]) -> int:
                 say(f"{nth} of {len(paths)} files locked anew")
     _keep_tombstone_key(home, old, new)
     remove(home.identity)
-    replace_json(mark_of(home), {"key_id": new.key_id})
-    mark_of(home).chmod(MODE)
+    replace_json(mark_of(home), {"key_id": new.key_id}, MODE)
     if not settings.key_text and not settings.key_file:
         replace_text(home.key, new.secret, mode=MODE)
     return done

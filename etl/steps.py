@@ -138,7 +138,7 @@ def receive_from_database(
             try:
                 place = postgres.pull(
                     con, source, contract, schema, tables, complete_to, home.deliveries,
-                    home.scratch, say,
+                    home.scratch, say, _keeping_out(settings, home),
                 )  # fmt: skip
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=register, reason=str(error))
@@ -1044,57 +1044,52 @@ def erase(
     erasure.hold_words("--by", by)
     say_step("erase")
     with one_writer(home):
-        begun = erasure.journal_of(home)
+        begun = restricted.erasure_of(home)
+        is_resumed = begun.exists()
         keys = restricted.keys_of(settings, during_erasure=True)
         asked = erasure.asked_for(home, pnr_file)
         with connect(settings) as con:
             keys.unlock(con)
             numbers, persons = erasure.whole_person(con, home, keys, asked)
             marked = {erasure.mark(number, keys) for number in numbers}
-            if not begun.exists() and not is_preview:
-                known = marked <= erasure.marks(home)
-                if (
-                    not known
-                    and not persons
-                    and not erasure.is_delivered(con, home, keys, marked, settings.unpack_times)
-                ):
+            if is_preview or not is_resumed:
+                # Whatever cannot be rewritten is found before anything is.
+                tell = say if is_preview else _nobody
+                would = _cleansed(settings, home, con, keys, marked, tell, is_preview=True)
+                held_by = _releases_that_hold(settings, home, keys, persons)
+                if is_preview:
+                    _tell_preview(would, held_by, say)
+                    return
+                if not would and not persons and not held_by:
                     say("nothing is held under this number; nothing changed")
                     return
-                held_by = _releases_that_hold(settings, home, keys, persons)
+                before = erasure.tombstone(home, sorted(marked)) or {"rows": 0, "values": 0}
                 replace_json(
                     begun,
                     {
                         "marks": sorted(marked),
                         "persons": persons,
                         "releases": held_by,
+                        "counted": [before["rows"], before["values"]],
                         "found": [],
                     },
+                    restricted.MODE,
                 )
-                begun.chmod(restricted.MODE)
-            if not is_preview:
-                wanted = read_json(begun)["marks"]
-                if not marked & set(wanted):
-                    raise SettingsError(
-                        f"{begun}: the erasure of somebody else was broken off. Expected that one "
-                        "to be finished first. Run `kobling erase` with that person's file."
-                    )
-                erasure.bury(home, wanted, str(dt.date.today()), why, by)
-            all_marked = marked if is_preview else marked | erasure.marks(home)
-            found = _cleansed(settings, home, con, keys, all_marked, is_preview, say)
-        if is_preview:
-            rows, values = sum(one.rows for one in found), sum(one.values for one in found)
-            for release in _releases_that_hold(settings, home, keys, persons):
-                say(f"release {release} holds the person and would be marked as withdrawn")
-            say(
-                f"{_n(rows, 'row')} of {_n(len(found), 'delivery', 'deliveries')} would go, and "
-                f"{_n(values, 'value')} in rows of others lose it; nothing changed"
-            )
-            return
+            wanted = read_json(begun)["marks"]
+            if not marked & set(wanted):
+                raise SettingsError(
+                    f"{begun}: the erasure of somebody else was broken off. Expected that one "
+                    "to be finished first. Run `kobling erase` with that person's file."
+                )
+            erasure.bury(home, wanted, str(dt.date.today()), why, by)
+            everybody = marked | erasure.marks(home)
+            _cleansed(settings, home, con, keys, everybody, say, is_resumed=is_resumed)
         journal = read_json(begun)
         rows = sum(file["rows"] for file in journal["found"])
         values = sum(file["values"] for file in journal["found"])
-        erasure.count(home, rows, values)
-        tombstone = erasure.tombstones(home)[-1]["marks"][0][:12]
+        counted_rows, counted_values = journal["counted"]
+        erasure.count(home, wanted, counted_rows + rows, counted_values + values)
+        tombstone = f"{wanted[0][:12]} {counted_rows}"
         if tombstone not in ledger.told(home, "person erased", "tombstone"):
             ledger.record(
                 home, "person erased", tombstone=tombstone, why=why, by=by, rows=rows,
@@ -1114,7 +1109,31 @@ def erase(
     run(settings, None, say, say_step)
 
 
-def _cleansed(settings, home: Home, con, keys, marked: set[str], is_preview: bool, say: Say):
+def _tell_preview(would: list, held_by: list[str], say: Say) -> None:
+    for release in held_by:
+        say(f"release {release} holds the person and would be marked as withdrawn")
+    rows, values = sum(one.rows for one in would), sum(one.values for one in would)
+    say(
+        f"{_n(rows, 'row')} of {_n(len(would), 'delivery', 'deliveries')} would go, and "
+        f"{_n(values, 'value')} in rows of others lose it; nothing changed"
+    )
+
+
+def _nobody(_: str) -> None:
+    """Who listens to what is only tried."""
+
+
+def _cleansed(
+    settings,
+    home: Home,
+    con,
+    keys,
+    marked: set[str],
+    say: Say,
+    *,
+    is_preview: bool = False,
+    is_resumed: bool = False,
+):
     """Take the marked out of every delivery; what of each."""
     from etl import erasure
 
@@ -1126,16 +1145,16 @@ def _cleansed(settings, home: Home, con, keys, marked: set[str], is_preview: boo
             if not is_preview:
                 _tell_what_a_kill_left_untold(home)
             one = erasure.cleanse(
-                con, folder, others, keys, marked, settings.unpack_times, is_preview
+                con, folder, others, keys, marked, settings.unpack_times, is_preview, is_resumed
             )
             if one.files:
                 found.append(one)
                 say(f"{one.delivery}: {_n(one.rows, 'row')}, {_n(one.values, 'value')} of others")
             if one.files and not is_preview:
-                begun = erasure.journal_of(home)
+                begun = restricted.erasure_of(home)
                 journal = read_json(begun)
                 journal["found"] += [{"delivery": one.delivery, **file} for file in one.files]
-                replace_json(begun, journal)
+                replace_json(begun, journal, restricted.MODE)
             if not is_preview and (one.files or erasure.is_ahead(home, name, folder)):
                 put_back(home, name, folder.name)
     return found

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -317,6 +318,104 @@ def test_a_parquet_file_loses_her_too_and_keeps_its_columns(settings, home, tmp_
     kept = duckdb.sql(f"from '{path.with_name('new.parquet')}'")
     assert kept.columns == ["k_inst", "k_rekvnr", "k_matnr", "cpr"]
     assert kept.fetchall() == [("1", "R2", 1, BENT)]
+
+
+def test_somebody_elses_empty_text_stays_empty_and_is_not_made_unknown(tmp_path):
+    path = tmp_path / "pato1995.parquet"
+    duckdb.execute(
+        f"copy (select n as cpr, t as k_rekvnr from (values ('{BENT}', ''), ('{CARL}', '{ANNA}')) "
+        f"as t (n, t)) to '{path}'"
+    )
+    register = registers.register("patobank")
+    rows, values = erasure._rewrite_typed(
+        duckdb.connect(), path, tmp_path / "new.parquet", register, register.table("pato"),
+        {ANNA}, set(), 1,
+    )  # fmt: skip
+    assert (rows, values) == (0, 1)
+    kept = duckdb.sql(f"from '{tmp_path}/new.parquet'").fetchall()
+    assert kept == [(BENT, ""), (CARL, None)]
+
+
+def rewritten(tmp_path: Path, text: str) -> tuple[tuple[int, int], str]:
+    path = tmp_path / "pato1995.csv"
+    path.write_bytes((PATO_HEADER + text).encode("cp1252"))
+    register = registers.register("patobank")
+    taken = erasure._rewrite_text(
+        duckdb.connect(), path, tmp_path / "new.csv", register, register.table("pato"),
+        {ANNA}, set(), 1,
+    )  # fmt: skip
+    return taken, (tmp_path / "new.csv").read_bytes().decode("cp1252").removeprefix(PATO_HEADER)
+
+
+@pytest.mark.parametrize("quoted", ['"R;1"', '"R\n1"', '"R\r\n;1"', '"R""1"', '"R"";""1"'])
+def test_a_quoted_cell_hides_nobody_and_is_not_cut(tmp_path, quoted):
+    """The delimiter, a line end or a quote in it, before the number and beside it."""
+    others = code(BENT, quoted) + code(CARL, "R2")
+    assert rewritten(tmp_path, code(ANNA, quoted) + others) == ((1, 0), others)
+
+
+def test_a_number_in_a_quoted_cell_of_somebody_else_goes_alone(tmp_path):
+    text = code(BENT, f'"see; {SPELT}\nagain"') + code(CARL, "R2")
+    assert rewritten(tmp_path, text) == ((0, 1), text.replace(SPELT, ""))
+
+
+@pytest.mark.parametrize("stray", ['"R1', 'R"1', '5" x', '"R1" x', '""'])
+def test_a_stray_quote_swallows_no_line(tmp_path, stray):
+    others = code(BENT, stray) + code(CARL, "R2")
+    assert rewritten(tmp_path, others + code(ANNA, "R3")) == ((1, 0), others)
+
+
+def test_erased_again_a_person_is_counted_once_and_nobody_elses_count_changes(settings, home):
+    erase(settings, home, ANNA)
+    erase(settings, home, CARL)
+    before = erasure.tombstones(home)
+    assert [entry["rows"] > 0 for entry in before] == [True, True]
+    folder = home.deliveries / "patobank/2024-06-01"
+    path = folder / "pato1994.csv.gz"  # as if a backup had been laid back
+    text = gzip.decompress(path.read_bytes()).decode("cp1252") + code(ANNA, "R1")
+    path.write_bytes(gzip.compress(text.encode("cp1252")))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (file,) = manifest["files"]
+    content = path.read_bytes()
+    file |= {"rows": file["rows"] + 1, "bytes": len(content),
+             "sha256": hashlib.sha256(content).hexdigest()}  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    erase(settings, home, ANNA)
+    anna, carl = erasure.tombstones(home)
+    assert carl == before[1]
+    assert anna["rows"] == before[0]["rows"] + 1
+    assert traces(home, ANNA, FORMER, SPELT) == []
+
+
+def test_two_persons_are_two_requests(settings, home):
+    before = {p: p.read_bytes() for p in home.root.rglob("*") if p.is_file()}
+    for numbers in ((ANNA, BENT), (ANNA, "6505501230"), ("6505501230", "6505501231")):
+        with pytest.raises(SettingsError, match="one person a request"):
+            erase(settings, home, *numbers)
+        (home.restricted / "request.txt").unlink()
+    assert {p: p.read_bytes() for p in home.root.rglob("*") if p.is_file()} == before
+
+
+def test_what_cannot_be_rewritten_is_found_before_anything_is(settings, home, monkeypatch):
+    """A SAS file, say: no tombstone, no journal, and the home goes on."""
+
+    def refuse(*_):
+        raise DeliveryError("cannot be rewritten")
+
+    monkeypatch.setattr(erasure, "_rewrite_text", refuse)
+    before = {p: p.read_bytes() for p in home.root.rglob("*") if p.is_file()}
+    with pytest.raises(DeliveryError, match="cannot be rewritten"):
+        erase(settings, home, ANNA)
+    (home.restricted / "request.txt").unlink()
+    assert {p: p.read_bytes() for p in home.root.rglob("*") if p.is_file()} == before
+
+
+def test_a_file_that_was_damaged_is_not_listed_anew_as_if_it_were_whole(settings, home):
+    path = home.deliveries / "lpr2/2024-06-01/t_adm1994.csv"
+    path.write_bytes(path.read_bytes()[:-20])
+    before = json.loads(path.with_name("manifest.json").read_text())["files"]
+    erase(settings, home, "6505501230")
+    assert json.loads(path.with_name("manifest.json").read_text())["files"] == before
 
 
 def test_a_sas_file_that_holds_her_is_refused(tmp_path):

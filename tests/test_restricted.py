@@ -194,6 +194,16 @@ def test_a_store_of_a_version_that_locked_nothing_is_refused(settings):
         restricted.keys_of(settings)
 
 
+def test_a_mark_that_was_lost_is_made_again_under_the_right_key_and_no_other(linked):
+    home = Home(linked.home)
+    shutil.rmtree(home.state)  # which remembers the key too
+    restricted.mark_of(home).unlink()
+    with pytest.raises(LinkageError, match="does not open with key"):
+        restricted.keys_of(dataclasses.replace(linked, key_text=OTHER))
+    assert not restricted.mark_of(home).exists()
+    assert restricted.is_locked_with(home, restricted.keys_of(linked))
+
+
 def test_each_purpose_has_a_key_of_its_own_and_none_is_the_secret():
     keys = restricted.Keys(KEY.encode())
     made = [keys.derived(p) for p in ("parquet", "identity", "release a", "release b")]

@@ -8,6 +8,7 @@ replaces. A connection that breaks off costs the table that was being read, and 
 import datetime as dt
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -35,11 +36,13 @@ def pull(
     store: Path,
     scratch: Path,
     say: Say,
+    cleanse: Callable[[Path], None] | None = None,
 ) -> Path | None:
     """Pull a register's tables into the store as a delivery of today, whole or not at all.
 
     `tables` names the ones to pull; none is all of the contract. Returns None when the newest
-    delivery of the register came from the same place and holds the same.
+    delivery of the register came from the same place and holds the same. `cleanse` is that of
+    `etl.deliveries.put`.
 
     Raises:
         DeliveryError: the database cannot be reached or keeps breaking off, or a table or a column
@@ -62,7 +65,7 @@ def pull(
             "files": files,
         }
         replace_json(copy / MANIFEST, manifest)
-        return put(copy, store, of_register(store, register)[-1:])
+        return put(copy, store, of_register(store, register)[-1:], cleanse)
     finally:
         remove(copy.parents[1])
 
