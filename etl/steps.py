@@ -557,7 +557,7 @@ def _linkage_line(register: str, flow: list[dict]) -> str:
 def select(settings: Settings, say: Say) -> bool:
     """Build staging, cohorts and marts with dbt, beside the old warehouse, then replace it."""
     from etl import selection
-    from etl.quality import history
+    from etl.quality import history, rates
 
     home = open_home(settings)
     with one_writer(home):
@@ -571,12 +571,18 @@ def select(settings: Settings, say: Say) -> bool:
         definitions = [studies.read(settings.project, n) for n in studies.names(settings.project)]
         with connect(settings, beside) as con:
             studies.load(con, definitions)
-            con.execute("create table study.build as select ? as select_key", [wanted])
+            data_id = _data_id(settings, home)
+            before = rates.give_before(con, home.warehouse, data_id)
+            con.execute(
+                "create table study.build as select ? as select_key, ? as linkage_before",
+                [wanted, before],
+            )
         say(f"selecting {_n(len(definitions), 'study', 'studies')} with dbt")
         selection.build(settings, home, beside, say)
         with connect(settings, beside) as con:
             if home.warehouse.exists():
                 history.carry_over(con, home.warehouse)
+            rates.keep(con, wanted, data_id)
             con.execute("checkpoint")
         beside.replace(home.warehouse)
         remove(home.warehouse.with_name(home.warehouse.name + ".wal"))
@@ -744,7 +750,7 @@ def plan_of(definition):
 
 
 def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
-    """data + definition + code + gate: what an estimate of the study would be made from now.
+    """data + definition + code + gate, and the data before: what an estimate would be made from now.
 
     Raises QualityError where the gate is red or has not been passed: no estimate without it.
     """
@@ -763,20 +769,29 @@ def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
                 "Run `kobling check` first."
             )
         gate = quality.stored_gate(con, refresh)
+        before = con.execute("select linkage_before from study.build").fetchone()[0]
     if gate.state == "red":
         raise QualityError(
             f"quality: a fatal check is red: {'; '.join(gate.failures)}. Expected none. "
             "The estimate is refused and the last release stays live."
         )
-    slots = [[*entry.slot, entry.file.sha256] for entry in current(home)]
     return {
-        "data": evidence.data_hash(
-            slots, newest_complete_to(home), restricted.keys_of(settings).key_id
-        ),
+        "data": _data_id(settings, home),
         "definition": studies.definition_hash(studies.read(settings.project, study)),
         "code": evidence.code_hash(settings.project),
         "gate": gate.state,
+        # What the rates of linkage are held against is no part of the data of this refresh.
+        **({"data of the refresh before": before} if before else {}),
     }
+
+
+def _data_id(settings: Settings, home: Home) -> str:
+    """What was delivered and counts, and the pseudonym key, in one hash."""
+    return evidence.data_hash(
+        [[*entry.slot, entry.file.sha256] for entry in current(home)],
+        newest_complete_to(home),
+        restricted.keys_of(settings).key_id,
+    )
 
 
 def _estimated(con, study: str) -> str | None:
