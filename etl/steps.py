@@ -750,7 +750,7 @@ def plan_of(definition):
 
 
 def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
-    """data + definition + code + gate, and the data before: what an estimate would be made from now.
+    """data + definition + code + gate, and the data before: what an estimate now would rest on.
 
     Raises QualityError where the gate is red or has not been passed: no estimate without it.
     """
@@ -880,6 +880,13 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         "contracts": {name: r.version for name, r in registers.catalogue().items()},
         "environment_lock_sha256": file_hash(settings.project / "requirements.lock"),
     }
+    linkage_of = _linkage_of(con, study)
+    report.linkage_flow(
+        linkage_of, folder / "linkage_flow.svg", folder / "linkage_flow.png", definition.title
+    )
+    (folder / report.LINKAGE).write_text(
+        report.linkage_page(linkage_of, facts, definition.title), encoding="utf-8"
+    )
     page = report.index_page(
         document=document,
         plan=plan,
@@ -897,6 +904,28 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
     )
     (folder / releases.PAGE).write_text(page, encoding="utf-8")
     releases.write_evidence(folder, facts)
+
+
+def _linkage_of(con, study: str):
+    """What the page on linkage is made from."""
+    from etl.report import Linkage
+
+    def of(query: str, *values: str) -> list[dict]:
+        return con.execute(f"{query} order by all", values).pl().to_dicts()
+
+    return Linkage(
+        quality=of("select * from marts.linkage_quality"),
+        loss=of(
+            "select loss.*, reason.words from marts.linkage_loss as loss "
+            "left join intermediate.linkage_reason as reason using (reason)"
+        ),
+        rate=of("select * from marts.linkage_rate"),
+        persons=of("select * from marts.linked_person_count where study_id = ?", study),
+        conflict=of("select kind, register, table_name from marts.linkage_conflict"),
+        death_disagreement=of(
+            "select disagreement from marts.death_disagreement where study_id = ?", study
+        ),
+    )
 
 
 def _rows(con, table: str, study: str, order: str) -> list[dict]:

@@ -1,6 +1,7 @@
 """Why a person is in a study or out of it, in words, with the rows that decided.
 
-Reads schemas `intermediate`, `cohort`, `marts` and `study` of the warehouse, which know no personal number.
+Reads schemas `intermediate`, `cohort`, `marts` and `study` of the warehouse, which know no personal
+number.
 """
 
 import datetime as dt

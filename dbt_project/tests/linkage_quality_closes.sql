@@ -56,13 +56,13 @@ losses as (
 )
 
 select
-    coalesce(flow.register, quality.register) as register,
-    coalesce(flow.table_name, quality.table_name) as table_name,
-    coalesce(flow.period, quality.period) as period,
     flow.n_received as n_received_by_flow,
     quality.n_received,
     flow.n_linked as n_linked_by_flow,
-    quality.n_linked
+    quality.n_linked,
+    coalesce(flow.register, quality.register) as register,
+    coalesce(flow.table_name, quality.table_name) as table_name,
+    coalesce(flow.period, quality.period) as period
 from flow
 full outer join quality
     on

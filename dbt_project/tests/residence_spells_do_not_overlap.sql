@@ -1,5 +1,5 @@
--- One row per spell that ends before it begins or begins before the one before it has ended, and per
--- resident candidate whose day of leaving is not the last day of a spell.
+-- One row per spell that ends before it begins or begins before the one before it has ended, and
+-- per resident candidate whose day of leaving is not the last day of a spell.
 with
 
 spells as (
@@ -8,8 +8,8 @@ spells as (
         person_id,
         first_date,
         last_date,
-        lag(last_date) over (partition by person_id order by spell_number) as last_date_before,
-        spell_number
+        spell_number,
+        lag(last_date) over (partition by person_id order by spell_number) as last_date_before
     from {{ ref('int_residence_spell') }}
 
 ),
@@ -23,7 +23,7 @@ residents as (
 
 select
     person_id,
-    first_date as day
+    first_date as odd_date
 from spells
 where
     last_date < first_date
@@ -34,7 +34,7 @@ union all
 
 select
     residents.person_id,
-    residents.left_date as day
+    residents.left_date as odd_date
 from residents
 left join spells
     on

@@ -78,8 +78,8 @@ departures as (
 select
     candidates.study_id,
     candidates.person_id,
-    coalesce(residence.is_resident_at_index, false) as is_resident_at_index,
-    departures.left_date
+    departures.left_date,
+    coalesce(residence.is_resident_at_index, false) as is_resident_at_index
 from candidates
 left join residence
     on

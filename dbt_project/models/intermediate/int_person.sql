@@ -30,7 +30,8 @@ spells as (
 
 cpr as (
 
-    select * from {{ ref('stg_kobling__register') }}
+    select max(complete_to_date) as complete_to_date
+    from {{ ref('stg_kobling__register') }}
     where register = 'cpr'
 
 ),
@@ -86,22 +87,22 @@ persons as (
         civil_status.*,
         certified_deaths.death_date as certified_death_date,
         hospital_deaths.death_date as hospital_death_date,
+        residence.first_date as first_known_date,
+        residence.last_date,
+        cpr.complete_to_date,
         coalesce(civil_status.civil_death_date, certified_deaths.death_date) as death_date,
         case
             when civil_status.civil_death_date is not null then 'civil_register'
             when certified_deaths.death_date is not null then 'cause_of_death_register'
         end as death_source,
         coalesce(last_addresses.region, 'unknown') as region,
-        coalesce(residence.n_residence_spells, 0) as n_residence_spells,
-        residence.first_date as first_known_date,
-        residence.last_date,
-        cpr.complete_to_date
+        coalesce(residence.n_residence_spells, 0) as n_residence_spells
     from civil_status
     left join certified_deaths on civil_status.person_id = certified_deaths.person_id
     left join hospital_deaths on civil_status.person_id = hospital_deaths.person_id
     left join residence on civil_status.person_id = residence.person_id
     left join last_addresses on civil_status.person_id = last_addresses.person_id
-    cross join (select max(complete_to_date) as complete_to_date from cpr) as cpr
+    cross join cpr
 
 )
 

@@ -85,10 +85,10 @@ between_absences as (
 
     select
         person_id,
-        lag(back_date) over (partition by person_id order by nth) as back_date,
         left_date,
         kind,
-        nth
+        nth,
+        lag(back_date) over (partition by person_id order by nth) as back_date
     from absences_in_order
 
 ),
@@ -137,24 +137,24 @@ with_first_day as (
 
     select
         person_id,
+        last_date,
+        ended_by,
         case
             when back_date is null then from_date
             when from_date > back_date then from_date
             else back_date
-        end as first_date,
-        last_date,
-        ended_by
+        end as first_date
     from spells
 
 )
 
 select
     person_id,
+    first_date,
+    last_date,
+    ended_by,
     row_number() over (
         partition by person_id
         order by first_date asc nulls first, last_date asc nulls last
-    ) as spell_number,
-    first_date,
-    last_date,
-    ended_by
+    ) as spell_number
 from with_first_day

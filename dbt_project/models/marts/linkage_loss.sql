@@ -83,7 +83,7 @@ select
     losses.year,
     losses.stage,
     losses.reason,
-    coalesce(reasons.what_failed, 'row') as what_failed,
-    cast(losses.n_rows as bigint) as n_rows
+    cast(losses.n_rows as bigint) as n_rows,
+    coalesce(reasons.what_failed, 'row') as what_failed
 from losses
 left join reasons on losses.reason = reasons.reason

@@ -1,5 +1,6 @@
 -- One row per register, table, period, year, region and sex: rows received, and how far they came.
--- Sex and last region of residence are the linked person's; what leads to nobody is unknown in both.
+-- Sex and last region of residence are the linked person's; what leads to nobody is unknown in
+-- both.
 with
 
 linked_rows as (

@@ -1,5 +1,5 @@
 -- One row per study and register: persons with a linked row, and how many of them are candidates
--- of the study or in its cohort.
+-- of the study or in its cohort. `(all but cpr)` counts a person of several registers once.
 with
 
 studies as (
@@ -8,12 +8,26 @@ studies as (
 
 ),
 
+linked_persons as (
+
+    select * from {{ ref('int_linked_person') }}
+
+),
+
 persons_of_registers as (
 
-    select distinct
+    select
         person_id,
         register
-    from {{ ref('int_linked_person') }}
+    from linked_persons
+
+    union
+
+    select
+        person_id,
+        '(all but cpr)' as register
+    from linked_persons
+    where register <> 'cpr'
 
 ),
 
