@@ -1,4 +1,4 @@
-"""Linkage as a product: rates that are kept, seeds that agree with the code, the page, the picture."""
+"""Linkage as a product: rates kept, seeds that agree with the code, the page and its picture."""
 
 import csv
 import re
@@ -50,7 +50,7 @@ def test_every_reason_of_the_linkage_says_what_failed():
     assert set(what.values()) == set(FAILED) - {"row"}
 
 
-# ------------------------------------------------------------------ rates against the refresh before
+# ------------------------------------------------------------------ rates, refresh by refresh
 
 
 def warehouse(place: Path, linked: int, refresh: str, data: str, before: Path | None) -> str | None:
@@ -112,8 +112,8 @@ def quality(register: str, region: str, sex: str, linked: int, lost: int = 0, **
 
 def loss(what: str, reason: str, rows: int, words: str | None = None) -> dict:
     return {
-        "register": "lpr2", "table_name": "t", "period": "2003", "year": "2003", "stage": "unlinked",
-        "reason": reason, "what_failed": what, "n_rows": rows, "words": words,
+        "register": "lpr2", "table_name": "t", "period": "2003", "year": "2003",
+        "stage": "unlinked", "reason": reason, "what_failed": what, "n_rows": rows, "words": words,
     }  # fmt: skip
 
 
@@ -208,8 +208,9 @@ def test_a_table_scrolls_alone_so_that_a_phone_keeps_the_page():
     """Every table and picture lies in a region of its own that scrolls."""
 
     class Regions(HTMLParser):
-        depth, outside, inside = 0, 0, 0
-        stack: list[bool] = []
+        def __init__(self):
+            super().__init__()
+            self.depth, self.outside, self.inside, self.stack = 0, 0, 0, []
 
         def handle_starttag(self, tag, attrs):
             if tag in ("table", "img"):

@@ -241,7 +241,7 @@ def warehouse() -> duckdb.DuckDBPyConnection:
         );
         create table marts.linkage_rate as
         select * from (values
-            ('cpr', 'cpr3_t_person', 10000::bigint, 9900::bigint, 0, 0, 10000::bigint, 9950::bigint),
+            ('cpr', 'cpr3_t_person', 10000, 9900, 0, 0, 10000, 9950),
             ('dsd', 'sarcoma', 10, 5, 0, 0, 10, 10),
             ('lpr2', 't_diag', 1000, 990, 9, 1, null, null),
             ('dar', 'dodsaarsager', 0, 0, 0, 0, 0, 0)

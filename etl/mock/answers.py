@@ -42,8 +42,8 @@ cross_checks.csv   per person and check where the case, the outcome or the death
               cancer_registry (both, cohort, cancer_registry), metastasis (both, outcome, hospital),
               death (dates_differ, not_in_civil_register, not_in_cause_of_death_register)
 linkage.csv   what the marts of linkage should count, by table: conflicts between registers, in
-              persons, and rows that were lost, by reason (not those of persons of nobody in cpr, lpr2
-              and lpr3)
+              persons, and rows that were lost, by reason (not those that the lives of nobody
+              left in cpr, lpr2 and lpr3)
 numbers.txt   every personal number that stands anywhere in the deliveries
 
 Everybody is made up: days 61 to 91 of a month do not exist.
