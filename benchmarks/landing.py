@@ -7,18 +7,15 @@ copies. Once with a file that has nothing wrong, and once with copies and refuse
 
 import hashlib
 import json
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import click
 import duckdb
 
 from benchmarks.demo import machine
+from benchmarks.processes import measured, medians
 
 RESULT = Path(__file__).parent / "landing.json"
 ROWS = 2_000_000
@@ -149,23 +146,6 @@ def write_delivery(folder: Path, rows: int, has_bad_rows: bool) -> Path:
 # ------------------------------------------------------------------ measuring
 
 
-def measured(work: str, folder: Path, rows: int) -> dict:
-    """Seconds on the clock and of the processor, and peak memory, of one fresh process."""
-    started = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.landing", work, str(folder)])
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - started
-    if process.returncode:
-        raise click.ClickException(f"{work}: ended with status {process.returncode}")
-    return {
-        "rows_per_second": round(rows / seconds),
-        "seconds": round(seconds, 2),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
-        "peak_mib": round(used.ru_maxrss / 1024),
-    }
-
-
 def run() -> dict:
     """All alternatives in turns; medians of `RUNS`, and once each with `MANY_ROWS`."""
     result = {"machine": machine(), "rows": ROWS, "runs": RUNS, "many_rows": MANY_ROWS}
@@ -184,15 +164,9 @@ def run() -> dict:
                 turns.append({})
                 for name, words in ALTERNATIVES.items():
                     work, folder = words.split()
-                    turns[-1][name] = measured(work, folders[folder], rows)
+                    turns[-1][name] = measured("benchmarks.landing", work, folders[folder], rows)
                 click.echo(f"landing {rows:,} rows, run {number + 1} of {runs}: {turns[-1]}")
-        result[key] = {
-            name: {
-                field: statistics.median(turn[name][field] for turn in turns)
-                for field in turns[0][name]
-            }
-            for name in ALTERNATIVES
-        }
+        result[key] = medians(turns)
     return result
 
 

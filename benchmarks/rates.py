@@ -1,4 +1,4 @@
-"""Rows a second of landing, mock and PostgreSQL beside others: `python -m benchmarks.rates`.
+"""Rows a second of the stages that carry many, beside others: `python -m benchmarks.rates`.
 
 Each of `benchmarks/<name>.py` has `run() -> dict`, which holds per alternative, ours first:
 rows_per_second, seconds, cpu_seconds and peak_mib. `--written` makes the README's table again from
@@ -16,7 +16,7 @@ import click
 from benchmarks.demo import README, with_section
 
 FOLDER = Path(__file__).parent
-NAMES = ("landing", "mock", "postgres")
+NAMES = ("landing", "linkage", "mock", "postgres")
 
 
 def measured(name: str) -> None:
@@ -42,7 +42,10 @@ def groups(result: dict, title: str) -> Iterator[tuple[str, dict[str, dict]]]:
 def figures(results: dict[str, dict]) -> str:
     """The README's table, each alternative's time against ours."""
     lines = [f"{next(iter(results.values()))['machine']}."]
-    lines += ["", "| Landing, mock and PostgreSQL | rows/s | s | CPU s | MiB | time | CPU |"]
+    lines += [
+        "",
+        "| Stage | rows/s | s | CPU s | MiB | time | CPU |",
+    ]
     lines += ["|---|---|---|---|---|---|---|"]
     for name, result in results.items():
         for title, alternatives in groups(result, name):

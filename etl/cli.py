@@ -3,11 +3,12 @@
 Exit status: 0 done, 2 refused with one clear line, anything else a bug or an outage.
 """
 
+import traceback
 from pathlib import Path
 
 import click
 
-from etl.errors import KoblingError, SettingsError
+from etl.errors import KoblingError, SettingsError, without_numbers
 from etl.home import Home, open_home
 from etl.settings import Settings
 
@@ -33,6 +34,12 @@ class InStoryOrder(click.Group):
                 err=True,
             )
             raise SystemExit(2) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception:
+            # What DuckDB says of a value that it cannot use is the value.
+            click.echo(without_numbers(traceback.format_exc()), err=True)
+            raise SystemExit(1) from None
 
 
 def say(text: str) -> None:
@@ -434,6 +441,58 @@ def person(released_id: str, study: str, with_number: bool) -> None:
 
     settings = Settings.from_environment()
     click.echo(steps.person_behind(settings, study, released_id, with_number))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--time", required=True, help="Column: end of follow-up, a number from 0.")
+@click.option("--event", required=True, help="Column: how it ended; 0 censored, 1, 2, … events.")
+@click.option("--entry", help="Column: delayed entry; at risk after it.")
+@click.option("--group", help="Column: groups to estimate and compare.")
+@click.option("--weight", help="Column: what each person weighs.")
+@click.option(
+    "--horizon",
+    "horizons",
+    type=float,
+    multiple=True,
+    required=True,
+    help="Risk by this time, included; may be given again.",
+)
+@click.option("--cause", "causes", type=int, multiple=True, help="Event code; default every cause.")
+@click.option(
+    "--variance",
+    type=click.Choice(["greenwood", "ij"]),
+    help="Default greenwood; ij, the infinitesimal jackknife, with weights.",
+)
+@click.option(
+    "--interval",
+    type=click.Choice(["plain", "log", "log-log", "cloglog", "wilson"]),
+    default="plain",
+    show_default=True,
+    help="Kind of interval beside the recommended.",
+)
+@click.option("--level", type=float, default=0.95, show_default=True, help="Of confidence.")
+@click.option("--reference", help="Group compared with; default the first in sorted order.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="csv is long, one row per number; json has full precision.",
+)
+def estimate_table(file: Path, form: str, **asked: object) -> None:
+    """Estimate competing risks of a CSV or Parquet FILE, one row per person.
+
+    Needs no home and keeps nothing.
+
+    \b
+    Example:
+        kobling estimate-table people.csv --time days --event event --group arm --horizon 1826
+    """
+    from etl.estimate_table import Request, answer, rendered
+
+    click.echo(rendered(answer(Request(file=file, **asked)), form))
 
 
 @main.group(cls=InStoryOrder)

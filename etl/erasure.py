@@ -70,7 +70,7 @@ def journal_of(home: Home) -> Path:
 
 def mark(number: str, keys: Keys) -> str:
     """What stands on a tombstone in place of a number."""
-    return hmac.new(keys.derived("erased"), number.encode(), "sha256").hexdigest()
+    return hmac.new(keys.tombstone, number.encode(), "sha256").hexdigest()
 
 
 def marks(home: Home) -> set[str]:

@@ -12,6 +12,14 @@ LIKE_A_NUMBER = re.compile(
     r"(?:[0-9]{4}|[01567][A-Z]{2}[0-9])(?![0-9])"
 )
 
+# The same as far as it can be disguised: any day, hyphen or none, zeros before it.
+MAYBE_A_NUMBER = re.compile(r"[0-9]{6,}-?[0-9A-Z]{2}[0-9]{2,}")
+
+
+def without_numbers(text: str) -> str:
+    """Text for a log, such as a traceback, without anything that might be a personal number."""
+    return MAYBE_A_NUMBER.sub("(a number, not shown)", text)
+
 
 class KoblingError(Exception):
     """Refused for a reason a person can act on; the CLI prints it in one line and exits with 2.

@@ -11,7 +11,7 @@ import hmac
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -34,6 +34,8 @@ class Keys:
     """What the secret opens. Never printed, never in a query but as a connection's own key."""
 
     secret: bytes = field(repr=False)
+    # What tombstones are made with, where it comes from an earlier secret.
+    kept_tombstone_key: bytes | None = field(default=None, repr=False)
 
     @property
     def key_id(self) -> str:
@@ -47,6 +49,17 @@ class Keys:
     def of_release(self, study: str) -> bytes:
         """The key of a study's own ids: two studies' releases have no id in common."""
         return self.derived(f"release {study}")
+
+    @property
+    def tombstone(self) -> bytes:
+        """The key of tombstones. It stays when the secret changes: the numbers that they were made
+        from are gone, and nobody could make them anew."""
+        return self.kept_tombstone_key or self.derived("erased")
+
+    def wrapped(self, key: bytes) -> bytes:
+        """Close 32 random bytes with the secret, or open them: with a pad used for nothing else."""
+        pad = self.derived("tombstone key")
+        return bytes(a ^ b for a, b in zip(key, pad, strict=True))
 
     def unlock(self, con: duckdb.DuckDBPyConnection, name: str = FOOTER) -> None:
         """Let a connection read and write restricted Parquet."""
@@ -112,7 +125,30 @@ def keys_of(settings: Settings, *, during_erasure: bool = False) -> Keys:
             "nobody is half erased. Run `kobling erase` again with the same file."
         )
     hold_key(home, keys)
-    return keys
+    return with_tombstone_key(home, keys)
+
+
+def with_tombstone_key(home: Home, keys: Keys) -> Keys:
+    """The same keys with the tombstone key that an earlier secret has left, if one has."""
+    place = tombstone_key_of(home)
+    if not place.exists():
+        return keys
+    kept = read_json(place)
+    if kept["key_id"] != keys.key_id:
+        raise LinkageError(
+            f"{place}: closed with key {kept['key_id']}, and the key given is {keys.key_id}. "
+            "Expected the same. Give the key of this home (KOBLING_KEY_FILE)."
+        )
+    return replace(keys, kept_tombstone_key=keys.wrapped(bytes.fromhex(kept["wrapped"])))
+
+
+def _keep_tombstone_key(home: Home, old: Keys, new: Keys) -> None:
+    place = tombstone_key_of(home)
+    if place.exists() and read_json(place)["key_id"] == new.key_id:
+        return  # by a change that was broken off
+    key = with_tombstone_key(home, old).tombstone
+    replace_json(place, {"key_id": new.key_id, "wrapped": new.wrapped(key).hex()})
+    place.chmod(MODE)
 
 
 def hold_key(home: Home, keys: Keys) -> None:
@@ -126,6 +162,12 @@ def hold_key(home: Home, keys: Keys) -> None:
                 "Expected the same. Give the key of this home (KOBLING_KEY_FILE), or change it "
                 "with `kobling rotate-key`."
             )
+    elif (known := linked_under(home)) not in (None, keys.key_id):
+        raise LinkageError(
+            f"{home.lake}: linked under key {known}, and the key given is {keys.key_id}. Expected "
+            "the same. Give the key of this home (KOBLING_KEY_FILE), or take the lake and the "
+            "releases away first."
+        )
     elif next(home.landing.rglob("*.parquet"), None):
         raise LinkageError(
             f"{home.landing}: written by a version that locked nothing. Expected locked files. "
@@ -138,9 +180,24 @@ def hold_key(home: Home, keys: Keys) -> None:
         mark.chmod(MODE)
 
 
+def linked_under(home: Home) -> str | None:
+    """The id of the key that the lake was last linked under, as far as it is known."""
+    state = home.state / "link.json"
+    return read_json(state).get("key_id") if state.exists() else None
+
+
 def mark_of(home: Home) -> Path:
     """Names the key that the store is locked with."""
     return home.restricted / "key.json"
+
+
+def is_locked_with(home: Home, keys: Keys) -> bool:
+    return mark_of(home).exists() and read_json(mark_of(home))["key_id"] == keys.key_id
+
+
+def tombstone_key_of(home: Home) -> Path:
+    """There once the secret was changed: the first one's tombstone key, closed with the present."""
+    return home.restricted / "tombstone_key.json"
 
 
 def rotation_of(home: Home) -> Path:
@@ -193,7 +250,7 @@ def rotate(settings: Settings, new: Keys, say: Callable[[str], None]) -> int:
             f"{read_json(begun)['to']} was broken off. Expected the same two keys. Give them again."
         )
     if not begun.exists():
-        hold_key(home, old)
+        keys_of(settings)  # nothing else is half done here
         replace_json(begun, wanted)
     paths = [
         path
@@ -218,6 +275,7 @@ def rotate(settings: Settings, new: Keys, say: Callable[[str], None]) -> int:
             if time.monotonic() - told > 2:
                 told = time.monotonic()
                 say(f"{nth} of {len(paths)} files locked anew")
+    _keep_tombstone_key(home, old, new)
     remove(home.identity)
     replace_json(mark_of(home), {"key_id": new.key_id})
     mark_of(home).chmod(MODE)

@@ -24,7 +24,6 @@ from etl.home import (
     key_in,
     one_writer,
     open_home,
-    pseudonym_key,
     read_json,
     remove,
     replace_json,
@@ -335,7 +334,7 @@ def link(settings: Settings, say: Say) -> bool:
             say("linkage: nothing new")
             return False
         # Until the new state is written the lake may be half old, half new: `select` must not read.
-        replace_json(state, {"slots": before["slots"]})
+        replace_json(state, {"slots": before["slots"], "key_id": keys.key_id})
         with connect(settings) as con:
             persons = [e.path(home) for e in entries if e.file.table == "cpr3_t_person"]
             keys.unlock(con)
@@ -376,10 +375,15 @@ def link(settings: Settings, say: Say) -> bool:
                 flow += _flow_rows(entry, done["counts"])
         _hold_the_sums(flow)
         _write_lake_facts(home, entries, flow)
-        replace_json(state, {"key": wanted, "slots": slots, "fingerprint": fingerprint})
+        replace_json(
+            state,
+            {"key": wanted, "slots": slots, "fingerprint": fingerprint, "key_id": keys.key_id},
+        )
         linked = sum(row["rows"] for row in flow if row["stage"] == "linked")
         unlinked = sum(row["rows"] for row in flow if row["stage"] == "unlinked")
-        ledger.record(home, "linked", key=wanted, linked=linked, unlinked=unlinked)
+        ledger.record(
+            home, "linked", key=wanted, key_id=keys.key_id, linked=linked, unlinked=unlinked
+        )
         for name in registers.catalogue():
             say(_linkage_line(name, flow))
         return True
@@ -844,7 +848,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
 
 def _fill_release(settings: Settings, home: Home, con, definition, keys, folder: Path) -> None:
     """Everything a release holds; the page and the evidence last, since they name the rest."""
-    from etl import quality, report
+    from etl import erasure, quality, report
 
     study, plan = definition.study_id, plan_of(definition)
     document = read_json(home.state / f"estimates-{study}.json")
@@ -874,10 +878,12 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         "population": settings.population,
         "release_id": evidence.release_id(keys),
         "keys": keys,
+        "pseudonym_key_id": restricted.keys_of(settings).key_id,
         "deliveries": pl.read_parquet(home.lake / "delivery.parquet")
         .with_columns(pl.col("delivered_on", "complete_to").cast(pl.String))
         .to_dicts(),
         "contracts": {name: r.version for name, r in registers.catalogue().items()},
+        "erased": erasure.totals(home),
         "environment_lock_sha256": file_hash(settings.project / "requirements.lock"),
     }
     linkage_of = _linkage_of(con, study)
@@ -1209,20 +1215,25 @@ def rotate_key(settings: Settings, new_key_file: Path, say: Say, say_step: Say) 
     say_step("rotate-key")
     with one_writer(home):
         begun = restricted.rotation_of(home)
-        old_id = restricted.Keys(pseudonym_key(settings)).key_id
-        if old_id == new.key_id and not begun.exists():
+        last = ledger.last(home, "key changed") or {}
+        is_changed = not begun.exists() and restricted.is_locked_with(home, new)
+        if is_changed and last.get("key_to") != new.key_id:
             raise SettingsError(
-                f"{new_key_file}: the key of this home already ({old_id}). Expected another one. "
-                "Name a file with a new key."
+                f"{new_key_file}: the key of this home already ({new.key_id}). Expected another "
+                "one. Name a file with a new key."
             )
-        n = restricted.rotate(settings, new, say)
-        old_id = read_json(begun)["from"]
-        if new.key_id not in ledger.told(home, "key changed", "key_to"):
-            ledger.record(home, "key changed", key_from=old_id, key_to=new.key_id, files=n)
-        why = f"key {old_id} was replaced by {new.key_id}"
-        releases.mark(home, releases.all_of(home), "superseded", why)
-        remove(begun)
-        say(f"{_n(n, 'file')} locked with key {new.key_id} in place of {old_id}")
+        if is_changed:
+            say(f"the store is locked with key {new.key_id} already")
+        else:
+            n = restricted.rotate(settings, new, say)
+            change = read_json(begun)
+            told = {"key_from": change["from"], "key_to": change["to"]}
+            if not told.items() <= last.items():
+                ledger.record(home, "key changed", **told, files=n)
+            why = f"key {change['from']} was replaced by {change['to']}"
+            releases.mark(home, releases.all_of(home), "superseded", why)
+            remove(begun)
+            say(f"{_n(n, 'file')} locked with key {change['to']} in place of {change['from']}")
     given = settings.key_text or settings.key_file
     under_new = replace(settings, key_text=None, key_file=new_key_file if given else None)
     run(under_new, None, say, say_step)

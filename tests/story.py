@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -274,6 +274,13 @@ def wrong_linkage(settings: Settings, answers: Path) -> list[str]:
 
 # -------------------------------------------------------------------- personal numbers
 
+# What is written of a hash: in hex, perhaps cut short, or as a whole number of up to 64 bits.
+RUN_OF_HEX = re.compile(rb"(?<![0-9a-fA-F])[0-9a-fA-F]{16}")
+LONG_NUMBER = re.compile(rb"(?<!\d)\d{15,20}(?!\d)")
+LOCKED = {
+    ("restricted", name)
+    for name in ("landing", "quarantine", "findings", "accepted", "scratch", "identity.duckdb")
+}
 RUN_OF_DIGITS = re.compile(rb"\d{6}-\d{4}|\d{10,14}(?!\d)")
 
 
@@ -294,8 +301,29 @@ def numbers_in(content: bytes, planted: set[bytes], odd: list[bytes]) -> set[str
     return found | {number.decode() for number in odd if number in content}
 
 
+def hashes_of(numbers: Iterable[bytes]) -> set[bytes]:
+    """Every number as anybody can hash it who has no key: the first 16 hex digits, and the first
+    eight bytes, from either end, as 64 and as 63 bits in decimal."""
+    found = set()
+    for number in numbers:
+        for spelt in (number, number[:6] + b"-" + number[6:]):
+            for name in ("md5", "sha1", "sha256"):
+                start = hashlib.new(name, spelt).digest()[:8]
+                found.add(start.hex().encode())
+                for order in ("big", "little"):
+                    whole = int.from_bytes(start, order)
+                    found |= {str(n).encode() for n in (whole, whole >> 1, whole & (2**63 - 1))}
+    return found
+
+
+def hashes_in(content: bytes, hashed: set[bytes]) -> set[bytes]:
+    hexadecimal = {run.lower() for run in RUN_OF_HEX.findall(content)}
+    return (hexadecimal | set(LONG_NUMBER.findall(content))) & hashed
+
+
 def leaks(home: Path, answers: Path) -> list[str]:
-    """Files outside `restricted/` and `deliveries/` in which a planted number stands.
+    """Files outside `restricted/` and `deliveries/` in which a planted number stands, or its hash
+    without a key; and files of the locked stores in whose bytes one can be read.
 
     Compressed files are read as what they hold: every value of every table.
     """
@@ -303,16 +331,18 @@ def leaks(home: Path, answers: Path) -> list[str]:
         line.encode() for line in (answers / "numbers.txt").read_text(encoding="utf-8").split()
     }
     odd = [number for number in planted if not number.isdigit()]
+    hashed = hashes_of(planted)
     searched, found = 0, []
     for path in sorted(home.rglob("*")):
         relative = path.relative_to(home)
-        if path.is_dir() or relative.parts[0] in ("restricted", "deliveries"):
+        is_locked = relative.parts[:2] in LOCKED
+        if path.is_dir() or (relative.parts[0] in ("restricted", "deliveries") and not is_locked):
             continue
         searched += 1
         content = str(relative).encode() + b"\n" + path.read_bytes()
-        if path.suffix in (".parquet", ".duckdb"):
+        if path.suffix in (".parquet", ".duckdb") and not is_locked:
             content += _values(path)
-        if numbers_in(content, planted, odd):
+        if numbers_in(content, planted, odd) or hashes_in(content, hashed):
             found.append(str(relative))
     assert searched > 50, "the search must have looked at something"
     return found

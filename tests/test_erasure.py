@@ -237,6 +237,27 @@ def test_a_delivery_that_comes_again_stays_without_her(settings, home):
     assert [entry.file.rows for entry in current(home) if entry.register == "patobank"] == [1]
 
 
+def test_she_stays_out_when_the_key_has_changed(settings, home, tmp_path):
+    """Nobody has her numbers any more to make a tombstone of them anew."""
+    erase(settings, home, ANNA)
+    under = settings
+    for nth in (1, 2):
+        new = tmp_path / f"new{nth}.key"
+        new.write_text(str(nth) * 40)
+        new.chmod(0o600)
+        steps.rotate_key(under, new, nothing, nothing)
+        under = dataclasses.replace(settings, key_text=None, key_file=new)
+    later = settings.home / "later"
+    write_delivery(later, "patobank", {"pato1994.csv": PATO_HEADER + code(ANNA, "R9")
+                                       + code(BENT, "R8")}, day="2024-07-01")  # fmt: skip
+    steps.receive(under, later, None, nothing)
+    (delivered,) = (home.deliveries / "patobank" / "2024-07-01").glob("*.csv*")
+    assert ANNA not in delivered.read_text("cp1252")
+    assert "R8" in delivered.read_text("cp1252")
+    assert restricted.keys_of(under).tombstone == KEYS.tombstone
+    assert KEYS.tombstone.hex() not in restricted.tombstone_key_of(home).read_text()
+
+
 def test_the_order_of_deliveries_stays(settings, home):
     before = [(r["register"], r["sequence"]) for r in accepted(home)]
     erase(settings, home, ANNA)

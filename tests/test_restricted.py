@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from etl import restricted, steps
 from etl.cli import main
-from etl.errors import LinkageError, SettingsError
+from etl.errors import LinkageError, SettingsError, without_numbers
 from etl.home import Home, connect, open_home
 from etl.settings import CHECKOUT
 from tests import story
@@ -119,6 +119,51 @@ def test_another_key_is_refused_before_anything_is_read_or_written(linked):
     assert before == after
 
 
+def test_a_store_that_was_taken_away_does_not_let_another_key_in(linked):
+    """Half of the lake under one key and half under another would be nobody's."""
+    home = Home(linked.home)
+    shutil.rmtree(home.restricted)
+    with pytest.raises(LinkageError, match="linked under key"):
+        restricted.keys_of(dataclasses.replace(linked, key_text=OTHER))
+    assert not restricted.mark_of(home).exists()
+    assert restricted.keys_of(linked).secret == KEY.encode()
+
+
+def test_a_key_that_is_made_up_does_not_open_a_store_that_has_one(linked):
+    """A mock home makes a key once. Without its variable it does not go on with a new one."""
+    with pytest.raises(LinkageError, match="locked with key"):
+        steps.link(dataclasses.replace(linked, key_text=None), nothing)
+
+
+def test_a_crash_on_a_personal_number_does_not_print_it(linked):
+    """DuckDB names the value that it cannot use; the traceback goes to Airflow's logs."""
+    code = (
+        "from etl import linkage\n"
+        "linkage.identify = lambda con, rows, key: con.execute(f'select v_pnr::date from {rows}')\n"
+        "from etl.cli import main; main(['link'])"
+    )
+    (linked.home / "state" / "link.json").unlink()
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"KOBLING_HOME": str(linked.home), "KOBLING_KEY": KEY},
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" in ended.stderr
+    assert "ConversionException" in ended.stderr
+    assert "(a number, not shown)" in ended.stderr
+    for text in (ANNA, BENT, CARL, KEY):
+        assert text not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    "number", [ANNA, f"{ANNA[:6]}-{ANNA[6:]}", f"00{ANNA}", f"{ANNA[:6]}AB12", "0101501234"]
+)
+def test_no_spelling_of_a_number_is_left_in_a_text_for_a_log(number):
+    assert number[-4:] not in without_numbers(f"string '{number}' to DATE")
+    assert without_numbers("line 1234, in land, 2024-06-01") == "line 1234, in land, 2024-06-01"
+
+
 def test_a_key_file_that_others_may_read_is_refused(settings, tmp_path):
     path = tmp_path / "pseudonym.key"
     path.write_text(KEY)
@@ -165,6 +210,46 @@ def test_each_purpose_has_a_key_of_its_own_and_none_is_the_secret():
 def test_what_is_spilt_is_locked_too(settings):
     with connect(settings) as con:
         assert con.execute("select current_setting('temp_file_encryption')").fetchone() == (True,)
+
+
+SAS = Path(__file__).parent / "golden" / "pato1994.sas7bdat"
+
+
+@pytest.mark.parametrize(
+    ("moment", "kind"),
+    [("judge", "csv"), ("_find_copies", "csv"), ("accept", "csv"), ("judge", "sas7bdat")],
+)
+def test_land_killed_at_any_moment_leaves_no_number_that_can_be_read(settings, moment, kind):
+    """What is unpacked, transcoded or hashed on the way has no name, and goes with the process."""
+    home = Home(settings.home)
+    if kind == "csv":
+        deliver(home.root)
+        known = {ANNA, BENT, CARL}
+    else:
+        write_delivery(home.inbox, "patobank", {SAS.name: SAS.read_bytes()}, rows=45)
+        known = {ANNA}
+        assert ANNA.encode() in SAS.read_bytes()
+    steps.receive(settings, home.inbox, None, nothing)
+    module = "etl.steps" if moment == "accept" else "etl.landing.judging"
+    code = (
+        f"import os, {module} as m; m.{moment} = lambda *a, **k: os.kill(os.getpid(), 9)\n"
+        "from etl.cli import main; main(['land'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"KOBLING_HOME": str(home.root), "KOBLING_KEY": KEY},
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == -9, ended.stderr
+    assert list(home.scratch.glob("land-*"))
+    left = [
+        path
+        for path in home.restricted.rglob("*")
+        if path.is_file() and not path.is_relative_to(home.inbox) and not path.is_symlink()
+    ]
+    assert left
+    for path in left:
+        assert not any(number.encode() in path.read_bytes() for number in known), path
 
 
 # ------------------------------------------------------------------ another key
@@ -250,6 +335,30 @@ def test_a_change_that_is_killed_is_finished_by_the_same_command(
     assert not list(linked.home.rglob("restricted/**/.*.new"))
     told = [json.loads(line) for line in (linked.home / "ledger.jsonl").read_text().splitlines()]
     assert [one["event"] for one in told].count("key changed") == 1
+
+
+def test_a_change_that_is_killed_while_all_is_built_anew_goes_on_with_it(
+    linked, tmp_path, monkeypatch
+):
+    new, built = key_file(tmp_path), []
+    monkeypatch.setattr(steps, "run", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        steps.rotate_key(linked, new, nothing, nothing)
+    monkeypatch.setattr(steps, "run", lambda settings, *_: built.append(settings.key_file))
+    steps.rotate_key(linked, new, nothing, nothing)
+    assert built == [new]
+
+
+def test_a_key_that_comes_back_is_told_of_each_time(linked, tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "run", lambda *_: None)
+    first, second = key_file(tmp_path), tmp_path / "first.key"
+    second.write_text(KEY)
+    second.chmod(0o600)
+    under_new = dataclasses.replace(linked, key_text=None, key_file=first)
+    for settings, to in ((linked, first), (under_new, second), (linked, first)):
+        steps.rotate_key(settings, to, nothing, nothing)
+    told = [json.loads(line) for line in (linked.home / "ledger.jsonl").read_text().splitlines()]
+    assert sum(one["event"] == "key changed" for one in told) == 3
 
 
 # ------------------------------------------------------------------ ids of a study's own
@@ -351,3 +460,21 @@ def test_hashing_every_number_without_the_key_gives_nobodys_id(small):
             for name in ("md5", "sha1", "sha256", "sha512"):
                 digest = hashlib.new(name, made.encode()).digest()
                 assert int.from_bytes(digest[:8], "big") >> 1 not in ids
+
+
+def test_what_comes_after_linkage_works_without_the_restricted_store(small, tmp_path):
+    """Rows, findings and who is who are somewhere else: the same release is made again."""
+    home = Home(tmp_path / "home")
+    shutil.copytree(small[0], home.root, symlinks=True)
+    before = story.contents((home.releases / "dlms" / "current").resolve())
+    for place in (home.landing, home.quarantine, home.findings, home.identity, home.inbox):
+        place.rename(tmp_path / place.name)
+    shutil.rmtree(home.deliveries)
+    home.warehouse.unlink()
+    shutil.rmtree(home.releases)
+    for command in (["select"], ["check"], ["estimate", "dlms"], ["release", "dlms"]):
+        ended = CliRunner().invoke(main, command, env=story.environment(home.root))
+        assert ended.exit_code == 0, ended.output
+    assert story.contents((home.releases / "dlms" / "current").resolve()) == before
+    assert not home.identity.exists()
+    assert not home.landing.exists()

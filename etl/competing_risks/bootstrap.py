@@ -29,8 +29,14 @@ def share_exceeding(
     Returns:
         A proportion; None where either group has nobody.
 
+    Raises:
+        ValueError: with delayed entry, weights or clusters: no cell of (time, event) holds them.
+
     Source: Efron (1981), J. Am. Stat. Assoc. 76:312–319.
     """
+    for counts in (group, reference):
+        if counts.has_entry or counts.has_weights or counts.cells.cluster is not None:
+            raise ValueError("The bootstrap does not draw delayed entry, weights or clusters.")
     if group.n == 0 or reference.n == 0:
         return None
     random = np.random.default_rng(seed)

@@ -24,7 +24,40 @@ def plain(risk, variance, level: float = LEVEL):
     return np.clip(risk - half, 0, 1), np.clip(risk + half, 0, 1)
 
 
-def effective_number(risk, variance, n: int):
+def log(risk, variance, level: float = LEVEL):
+    """Wald limits of log F, cut at 1: `conf.type = "log"` of survfit. NaN where F is 0."""
+    risk = np.asarray(risk, dtype=float)
+    inside = risk > 0
+    half = normal_quantile(level) * _divided(np.sqrt(variance), risk, inside)
+    lower, upper = risk * np.exp(-half), np.minimum(risk * np.exp(half), 1)
+    return np.where(inside, lower, np.nan), np.where(inside, upper, np.nan)
+
+
+def log_log(risk, variance, level: float = LEVEL):
+    """Wald limits of log(−log F): `conf.type = "log-log"` of survfit. NaN where F is 0 or 1."""
+    risk = np.asarray(risk, dtype=float)
+    inside = (risk > 0) & (risk < 1)
+    logarithm = np.log(np.where(inside, risk, 0.5))
+    half = normal_quantile(level) * _divided(np.sqrt(variance), -risk * logarithm, inside)
+    lower, upper = np.exp(logarithm * np.exp(half)), np.exp(logarithm * np.exp(-half))
+    return np.where(inside, lower, np.nan), np.where(inside, upper, np.nan)
+
+
+def cloglog(risk, variance, level: float = LEVEL):
+    """Wald limits of log(−log(1 − F)): etm's "cloglog", Stata's and SAS's log-log for incidences.
+
+    It is not survfit's "log-log", which transforms F. NaN where F is 0 or 1.
+    """
+    lower, upper = log_log(1 - np.asarray(risk, dtype=float), variance, level)
+    return 1 - upper, 1 - lower
+
+
+def _divided(value, by, where):
+    value, by = np.broadcast_arrays(np.asarray(value, dtype=float), np.asarray(by, dtype=float))
+    return np.divide(value, by, out=np.zeros(by.shape), where=where)
+
+
+def effective_number(risk, variance, n: float):
     """Persons without censoring who would give this risk this variance: F(1−F)/Var.
 
     `n`, the number at risk at the start, where the risk is 0 or 1 and the variance says nothing.
@@ -34,7 +67,7 @@ def effective_number(risk, variance, n: int):
     return np.divide(risk * (1 - risk), variance, out=np.full(risk.shape, float(n)), where=inside)
 
 
-def wilson(risk, variance, n: int, level: float = LEVEL):
+def wilson(risk, variance, n: float, level: float = LEVEL):
     """Wilson's score limits on the effective sample size.
 
     Source: Wilson (1927), J. Am. Stat. Assoc. 22:209–212; with an effective sample size as in
@@ -50,7 +83,7 @@ def wilson(risk, variance, n: int, level: float = LEVEL):
     return lower, upper
 
 
-def recommended(risk, variance, n: int, level: float = LEVEL):
+def recommended(risk, variance, n: float, level: float = LEVEL):
     """Wilson's limits; without events 0 to 1 − (1 − level)^(1/n), n at risk at the start.
 
     Without events the upper limit is the risk under which seeing none has probability 1 − level
@@ -58,3 +91,19 @@ def recommended(risk, variance, n: int, level: float = LEVEL):
     """
     lower, upper = wilson(risk, variance, n, level)
     return lower, np.where(np.equal(risk, 0), 1 - (1 - level) ** (1 / n), upper)
+
+
+def limits_of(
+    kind: str, risk: float, variance: float, n: float, level: float = LEVEL
+) -> tuple[float, float] | None:
+    """Limits of the named kind, one of `KINDS`; None where the transform has none."""
+    with_number = {"wilson": wilson, "recommended": recommended}
+    if kind in with_number:
+        lower, upper = with_number[kind](risk, variance, n, level)
+    else:
+        lower, upper = _TRANSFORMS[kind](risk, variance, level)
+    return None if np.isnan(lower) else (float(lower), float(upper))
+
+
+_TRANSFORMS = {"plain": plain, "log": log, "log-log": log_log, "cloglog": cloglog}
+KINDS = (*_TRANSFORMS, "wilson")

@@ -32,6 +32,7 @@ from etl.landing.records import (
     sequence_of,
     slot_path,
 )
+from etl.landing.unnamed import UnnamedFiles, unnamed_files
 from etl.personal_number import CLASSIFIED_SQL
 from etl.registers import Column, Table
 
@@ -97,7 +98,10 @@ def parse(
     rows: dict[str, int] = {}
     for file in delivery.files:
         table = delivery.register.table(file.table).of_period(file.period)
-        landed, bad = _parse_file(con, parsed, table, file, population, writing, unpack_times)
+        with unnamed_files(scratch) as unnamed:
+            landed, bad = _parse_file(
+                con, parsed, unnamed, table, file, population, writing, unpack_times
+            )
         parsed.files.append(landed)
         rows[table.name] = rows.get(table.name, 0) + landed.rows
         for column, count in bad.items():
@@ -167,6 +171,7 @@ def refuse(home: Home, register: str, folder: Path, manifest_sha256: str, reason
 def _parse_file(
     con: duckdb.DuckDBPyConnection,
     parsed: Parsed,
+    unnamed: UnnamedFiles,
     table: Table,
     file: DeliveredFile,
     population: str,
@@ -176,12 +181,12 @@ def _parse_file(
     """Returns what became of the file, and unreadable values by required column."""
     path = parsed.delivery.folder / file.path
     register = parsed.delivery.register
-    given = read(con, parsed.scratch, register, table, file, path, unpack_times)
+    given = read(con, parsed.scratch, unnamed, register, table, file, path, unpack_times)
     source = file.sha256[:12]
     delivered_on = parsed.delivery.delivered_on
     judged = judging.judge(
         con, given, path, source, file.period, file.rows, population, delivered_on, parsed.scratch,
-        writing,
+        unnamed, writing,
     )  # fmt: skip
     period = file.period or NO_PERIOD
     # The same file under the same contract and rules always lands under the same name.

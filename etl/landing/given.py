@@ -16,6 +16,7 @@ from etl.deliveries import DeliveredFile, opened, reading_sas
 from etl.errors import DeliveryError
 from etl.home import remove
 from etl.landing.plain import PlainText, Shape
+from etl.landing.unnamed import UnnamedFiles
 from etl.registers import Register, Table
 
 LONGEST_LINE_BYTES = 1_000_000
@@ -69,24 +70,30 @@ class Given:
 def read(
     con: duckdb.DuckDBPyConnection,
     scratch: Path,
+    unnamed: UnnamedFiles,
     register: Register,
     table: Table,
     file: DeliveredFile,
     path: Path,
     unpack_times: int,
 ) -> Given:
-    """Open a file by the contract. Raises DeliveryError where its columns are not as agreed."""
+    """Open a file by the contract. Raises DeliveryError where its columns are not as agreed.
+
+    What is returned can be read until the unnamed files are closed.
+    """
     for rejects in ("reject_errors", "reject_scans"):
         con.execute(f"drop table if exists {rejects}")
     if file.format == "csv":
-        return _csv(scratch, register, table, path, unpack_times)
+        return _csv(unnamed, register, table, path, unpack_times)
     # Under a name of ours: a keeper's may hold what DuckDB takes for a pattern.
     own = scratch / f"given.{file.format}"
     remove(own)
     own.symlink_to(path.resolve())
     if file.format == "parquet":
         return _typed(con, table, path, own, PARQUET_TYPES, "Parquet")
-    return _typed(con, table, path, _sas_as_parquet(path, own), SAS_TYPES, "SAS")
+    parquet = unnamed.make("given.parquet")
+    _sas_as_parquet(path, own, parquet)
+    return _typed(con, table, path, parquet, SAS_TYPES, "SAS")
 
 
 def malformed_lines(con: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -132,8 +139,10 @@ def _too_long(path: Path) -> DeliveryError:
 # ------------------------------------------------------------------ CSV
 
 
-def _csv(scratch: Path, register: Register, table: Table, path: Path, unpack_times: int) -> Given:
-    text = scratch / "transcoded.csv"
+def _csv(
+    unnamed: UnnamedFiles, register: Register, table: Table, path: Path, unpack_times: int
+) -> Given:
+    text = unnamed.make("transcoded.csv")
     shape = Shape(register.delimiter)
     has_spaces, is_ascii = _transcode(path, text, register.encoding, unpack_times, shape)
     try:
@@ -226,16 +235,13 @@ def _has_wide_space(text: str) -> bool:
 # ------------------------------------------------------------------ Parquet and SAS
 
 
-def _sas_as_parquet(path: Path, own: Path) -> Path:
+def _sas_as_parquet(path: Path, own: Path, parquet: Path) -> None:
     """SAS7BDAT as Parquet, streamed; the reader knows the file's encoding by its header."""
     from polars_readstat import scan_readstat  # loads polars, which CSV never needs
 
-    parquet = own.with_suffix(".parquet")
-    remove(parquet)
     with reading_sas(path):
         # One thread keeps the rows in the order of the file without holding them.
         scan_readstat(str(own), threads=1).sink_parquet(parquet, compression="lz4")
-    return parquet
 
 
 def _typed(

@@ -18,6 +18,7 @@ from etl.errors import DeliveryError
 from etl.landing.given import Given, identifier, malformed_lines
 from etl.landing.plain import as_given, batches, is_short_way, rows_as_given
 from etl.landing.streaming import ROWS_AT_ONCE, Hashes, divide, rewrite
+from etl.landing.unnamed import UnnamedFiles
 from etl.personal_number import MADE_UP_REASON
 from etl.registers import MISSING, Column, Table
 from etl.restricted import scan
@@ -54,6 +55,7 @@ def judge(
     population: str,
     delivered_on: dt.date,
     scratch: Path,
+    unnamed: UnnamedFiles,
     writing: duckdb.DuckDBPyConnection,
 ) -> Judged:
     """Read, type and judge a file. No day of it can lie after the day it was delivered on.
@@ -71,7 +73,7 @@ def judge(
             source_file,
             landing,
             odd,
-            scratch / "row_hashes",
+            unnamed.make("row_hashes"),
             writing,
         )
     except (duckdb.OutOfMemoryException, duckdb.InternalException):

@@ -47,9 +47,11 @@ def link_file(
     body = ", ".join([*columns, "landed.source_row"])
     source = restricted.scan(landed) if landed else _no_rows(table)
     told = " or ".join(_holds_a_number(column) for column in hidden) or "false"
+    # A view: to look up twice takes less than to keep every row in between.
+    con.execute("drop view if exists looked_up")
     con.execute(
         f"""
-        create or replace temp table looked_up as
+        create temp view looked_up as
         select
             case when {told} then null else owner.person_id end as person_id,
             coalesce(
@@ -65,7 +67,7 @@ def link_file(
         {joins}
         """
     )
-    _copy(
+    n_linked = _copy(
         con,
         "select * exclude (reason) from looked_up where person_id is not null "
         "order by person_id, source_row",
@@ -87,11 +89,11 @@ def link_file(
             """
         )
     _copy(con, " union all by name ".join(parts) + " order by stage, source_row", unlinked)
-    return dict(
-        con.execute(
-            "select coalesce(reason, ''), count(*) from looked_up group by all order by all"
-        ).fetchall()
-    )
+    reasons = con.execute(
+        f"select reason, count(*) from read_parquet('{unlinked}') where stage = 'linkage' "
+        "group by all order by all"
+    ).fetchall()
+    return ({"": n_linked} if n_linked else {}) | dict(reasons)
 
 
 def _owners(
@@ -203,12 +205,15 @@ def _no_rows(table: Table) -> str:
     return f"(select {nothing}, null::bigint as source_row where false)"
 
 
-def _copy(con: duckdb.DuckDBPyConnection, query: str, place: Path) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one."""
+def _copy(con: duckdb.DuckDBPyConnection, query: str, place: Path) -> int:
+    """Write beside, then rename: a reader sees the old file or the new one. Returns the rows."""
     place.parent.mkdir(parents=True, exist_ok=True)
     beside = place.with_name(".part.parquet.new")
-    con.execute(f"copy ({query}) to '{beside}' (format parquet, compression zstd)")
+    (n,) = con.execute(
+        f"copy ({query}) to '{beside}' (format parquet, compression zstd, compression_level 1)"
+    ).fetchone()
     beside.replace(place)
+    return n
 
 
 def forget_other_periods(home: Home, wanted: set[tuple[str, str, str]]) -> None:

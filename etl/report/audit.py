@@ -178,6 +178,12 @@ def evidence(facts: dict) -> list[Html]:
     hashes = {f"{name}, SHA-256": value for name, value in keys.items()}
     contracts = {f"contract of {name}": v for name, v in facts.get("contracts", {}).items()}
     lock = {"environment lock, SHA-256": facts.get("environment_lock_sha256")}
+    gone = facts.get("erased") or {}
+    erased = {
+        "erased on request": f"persons {count(gone['persons'])}, rows {count(gone['rows'])}"
+        if gone.get("persons")
+        else None
+    }
     deliveries = facts.get("deliveries", [])
     return [
         table(
@@ -187,6 +193,7 @@ def evidence(facts: dict) -> list[Html]:
                 [name, str(value)]
                 for name, value in {
                     "release": facts.get("release_id"), **hashes, **gate, **contracts, **lock,
+                    **erased,
                 }.items()
                 if value is not None
             ],
