@@ -12,13 +12,14 @@ CODE = (
     "etl",
     "dbt_project/models",
     "dbt_project/macros",
+    "dbt_project/seeds",
     "dbt_project/tests",
     "dbt_project/dbt_project.yml",
     "dbt_project/profiles.yml",
     "expectations",
     "requirements.lock",
 )
-CODE_ENDINGS = (".py", ".sql", ".yml", ".yaml", ".json", ".lock", ".html", ".css")
+CODE_ENDINGS = (".py", ".sql", ".yml", ".yaml", ".json", ".csv", ".lock", ".html", ".css")
 ID_LENGTH = 12
 
 
@@ -41,5 +42,5 @@ def data_hash(slots: list[list], complete_to: dict, key_id: str) -> str:
 
 
 def release_id(keys: dict[str, str]) -> str:
-    """Twelve hex digits of data + definition + code + gate."""
+    """Twelve hex digits of all keys: data, definition, code, gate."""
     return digest(keys)[:ID_LENGTH]

@@ -561,7 +561,7 @@ def _linkage_line(register: str, flow: list[dict]) -> str:
 def select(settings: Settings, say: Say) -> bool:
     """Build staging, cohorts and marts with dbt, beside the old warehouse, then replace it."""
     from etl import selection
-    from etl.quality import history
+    from etl.quality import history, rates
 
     home = open_home(settings)
     with one_writer(home):
@@ -575,12 +575,18 @@ def select(settings: Settings, say: Say) -> bool:
         definitions = [studies.read(settings.project, n) for n in studies.names(settings.project)]
         with connect(settings, beside) as con:
             studies.load(con, definitions)
-            con.execute("create table study.build as select ? as select_key", [wanted])
+            data_id = _data_id(settings, home)
+            before = rates.give_before(con, home.warehouse, data_id)
+            con.execute(
+                "create table study.build as select ? as select_key, ? as linkage_before",
+                [wanted, before],
+            )
         say(f"selecting {_n(len(definitions), 'study', 'studies')} with dbt")
         selection.build(settings, home, beside, say)
         with connect(settings, beside) as con:
             if home.warehouse.exists():
                 history.carry_over(con, home.warehouse)
+            rates.keep(con, wanted, data_id)
             con.execute("checkpoint")
         beside.replace(home.warehouse)
         remove(home.warehouse.with_name(home.warehouse.name + ".wal"))
@@ -748,7 +754,7 @@ def plan_of(definition):
 
 
 def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
-    """data + definition + code + gate: what an estimate of the study would be made from now.
+    """data + definition + code + gate, and the data before: what an estimate now would rest on.
 
     Raises QualityError where the gate is red or has not been passed: no estimate without it.
     """
@@ -767,20 +773,29 @@ def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
                 "Run `kobling check` first."
             )
         gate = quality.stored_gate(con, refresh)
+        before = con.execute("select linkage_before from study.build").fetchone()[0]
     if gate.state == "red":
         raise QualityError(
             f"quality: a fatal check is red: {'; '.join(gate.failures)}. Expected none. "
             "The estimate is refused and the last release stays live."
         )
-    slots = [[*entry.slot, entry.file.sha256] for entry in current(home)]
     return {
-        "data": evidence.data_hash(
-            slots, newest_complete_to(home), restricted.keys_of(settings).key_id
-        ),
+        "data": _data_id(settings, home),
         "definition": studies.definition_hash(studies.read(settings.project, study)),
         "code": evidence.code_hash(settings.project),
         "gate": gate.state,
+        # What the rates of linkage are held against is no part of the data of this refresh.
+        **({"data of the refresh before": before} if before else {}),
     }
+
+
+def _data_id(settings: Settings, home: Home) -> str:
+    """What was delivered and counts, and the pseudonym key, in one hash."""
+    return evidence.data_hash(
+        [[*entry.slot, entry.file.sha256] for entry in current(home)],
+        newest_complete_to(home),
+        restricted.keys_of(settings).key_id,
+    )
 
 
 def _estimated(con, study: str) -> str | None:
@@ -871,6 +886,13 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         "erased": erasure.totals(home),
         "environment_lock_sha256": file_hash(settings.project / "requirements.lock"),
     }
+    linkage_of = _linkage_of(con, study)
+    report.linkage_flow(
+        linkage_of, folder / "linkage_flow.svg", folder / "linkage_flow.png", definition.title
+    )
+    (folder / report.LINKAGE).write_text(
+        report.linkage_page(linkage_of, facts, definition.title), encoding="utf-8"
+    )
     page = report.index_page(
         document=document,
         plan=plan,
@@ -888,6 +910,28 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
     )
     (folder / releases.PAGE).write_text(page, encoding="utf-8")
     releases.write_evidence(folder, facts)
+
+
+def _linkage_of(con, study: str):
+    """What the page on linkage is made from."""
+    from etl.report import Linkage
+
+    def of(query: str, *values: str) -> list[dict]:
+        return con.execute(f"{query} order by all", values).pl().to_dicts()
+
+    return Linkage(
+        quality=of("select * from marts.linkage_quality"),
+        loss=of(
+            "select loss.*, reason.words from marts.linkage_loss as loss "
+            "left join intermediate.linkage_reason as reason using (reason)"
+        ),
+        rate=of("select * from marts.linkage_rate"),
+        persons=of("select * from marts.linked_person_count where study_id = ?", study),
+        conflict=of("select kind, register, table_name from marts.linkage_conflict"),
+        death_disagreement=of(
+            "select disagreement from marts.death_disagreement where study_id = ?", study
+        ),
+    )
 
 
 def _rows(con, table: str, study: str, order: str) -> list[dict]:

@@ -1,6 +1,7 @@
 """Why a person is in a study or out of it, in words, with the rows that decided.
 
-Reads schemas `cohort`, `marts` and `study` of the warehouse, which know no personal number.
+Reads schemas `intermediate`, `cohort`, `marts` and `study` of the warehouse, which know no personal
+number.
 """
 
 import datetime as dt
@@ -38,7 +39,7 @@ def why(con: duckdb.DuckDBPyConnection, study: Study, person_id: int) -> str:
             [study.study_id, person_id],
         ).fetchall()
     )
-    person = _dicts(con, "select * from cohort.int_person where person_id = ?", [person_id])
+    person = _dicts(con, "select * from intermediate.int_person where person_id = ?", [person_id])
     failed = verdict["first_failed_step"]
     lines = [_headline(study, verdict), ""]
     for one in study.criteria:

@@ -240,6 +240,38 @@ def wrong_cross_checks(settings: Settings, answers: Path, study: str = "dlms") -
     return wrong
 
 
+def wrong_linkage(settings: Settings, answers: Path) -> list[str]:
+    """Every conflict and loss that the marts of linkage do not count as they were planted."""
+    expected = {
+        (row["what"], row["kind"], row["register"], row["table"]): int(row["n"])
+        for row in answer_sheet(answers, "linkage")
+    }
+    with duckdb.connect(str(Home(settings.home).warehouse), read_only=True) as con:
+        found = {
+            tuple(row[:4]): row[4]
+            for row in con.execute(
+                """
+                select 'conflict', kind, register, table_name, count(*)
+                from marts.linkage_conflict group by all
+                union all
+                select 'loss', reason, register, table_name, sum(n_rows)::bigint
+                from marts.linkage_loss group by all
+                """
+            ).fetchall()
+        }
+    # Rows of persons of nobody stand in these too, as many as their lives left.
+    for key in set(found) - set(expected):
+        if key[0] == "loss" and key[2] in ("cpr", "lpr2", "lpr3"):
+            assert key[1] in {kind for what, kind, *_ in expected if what == "loss"}
+            del found[key]
+    assert len({what for what, *_ in expected}) == 2
+    return [
+        f"{key}: {found.get(key, 0)}, planted {expected.get(key, 0)}"
+        for key in sorted(found.keys() | expected.keys())
+        if found.get(key) != expected.get(key)
+    ]
+
+
 # -------------------------------------------------------------------- personal numbers
 
 # What is written of a hash: in hex, perhaps cut short, or as a whole number of up to 64 bits.

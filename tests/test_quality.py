@@ -232,6 +232,21 @@ def warehouse() -> duckdb.DuckDBPyConnection:
             ('dsd', 'sarcoma', 'all', 'received', '', 0),
             ('dsd', 'sarcoma', 'all', 'landed', '', 0)
         ) as f (register, table_name, period, stage, reason, n_rows);
+        create schema intermediate;
+        create table intermediate.int_linked_person as
+        select 30000000000 + i as person_id, 'lpr2' as register, 't_adm' as table_name
+        from range(1, 101) as persons (i);
+        create table marts.linkage_conflict (
+            kind varchar, register varchar, table_name varchar, person_id bigint
+        );
+        create table marts.linkage_rate as
+        select * from (values
+            ('cpr', 'cpr3_t_person', 10000, 9900, 0, 0, 10000, 9950),
+            ('dsd', 'sarcoma', 10, 5, 0, 0, 10, 10),
+            ('lpr2', 't_diag', 1000, 990, 9, 1, null, null),
+            ('dar', 'dodsaarsager', 0, 0, 0, 0, 0, 0)
+        ) as r (register, table_name, n_landed, n_linked, n_without_contact, n_ambiguous_contact,
+            n_landed_before, n_linked_before);
         create table marts.number_finding (
             finding_number bigint, kind varchar, person_id bigint, other_person_id bigint
         );
@@ -548,6 +563,11 @@ FAULTS = {
             "where disagreement = 'dates_differ'",
             [("demo", "30000000001")],
         ),
+        "no_death_is_known_to_hospitals_only": (
+            "update marts.death_disagreement set disagreement = 'only_in_hospital' "
+            "where person_id = 30000000002",
+            [("demo", "30000000002")],
+        ),
     },
     "marts.cohort": {
         "every_study_has_persons": ("delete from marts.cohort", [("demo",)]),
@@ -702,6 +722,32 @@ FAULTS = {
         "few_rows_are_quarantined": (
             "update marts.linkage_flow set n_rows = 3 where stage = 'quarantined'",
             [("cpr",)],
+        ),
+    },
+    "marts.linkage_rate": {
+        "linked_share_holds_against_the_refresh_before": (
+            # A row more than half a percent, and more than five rows of few.
+            "update marts.linkage_rate set n_linked = 9899 where register = 'cpr';"
+            "update marts.linkage_rate set n_linked = 4 where register = 'dsd'",
+            [("cpr", "cpr3_t_person"), ("dsd", "sarcoma")],
+        ),
+        "few_rows_of_a_table_stay_unlinked": (
+            "update marts.linkage_rate set n_linked = 9799 where register = 'cpr';"
+            "update marts.linkage_rate set n_linked = 4 where register = 'dsd';"
+            "update marts.linkage_rate set n_landed = 1000000, n_linked = 989999 "
+            "where register = 'lpr2'",
+            [("cpr", "cpr3_t_person"), ("dsd", "sarcoma"), ("lpr2", "t_diag")],
+        ),
+        "few_rows_hang_on_no_contact": (
+            "update marts.linkage_rate set n_without_contact = 10 where register = 'lpr2'",
+            [("lpr2", "t_diag")],
+        ),
+    },
+    "marts.linkage_conflict": {
+        "registers_agree_about_a_person": (
+            "insert into marts.linkage_conflict "
+            "values ('event_after_death', 'lpr2', 't_adm', 30000000001)",
+            [("event_after_death", "lpr2", "t_adm", "30000000001")],
         ),
     },
     "marts.number_finding": {

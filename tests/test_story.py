@@ -91,6 +91,13 @@ def test_the_flow_is_the_answer_sheets_and_its_sums_close(ran):
     assert steps_found[0][4] == requisitions
 
 
+def test_planted_conflicts_and_lost_rows_are_counted_exactly_and_the_page_says_so(ran):
+    assert story.wrong_linkage(story.settings_of(ran), ran / "restricted" / "answers") == []
+    page = (ran / "releases" / "dlms" / "current" / "linkage.html").read_text(encoding="utf-8")
+    assert "an event more than 30 days after death" in page
+    assert "RECORD 12.3" in page
+
+
 # -------------------------------------------------------------------- the promises
 
 

@@ -8,6 +8,7 @@ lake.ask("select * from marts.cohort")
 
 import datetime as dt
 import os
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ import polars as pl
 
 from etl import linkage, registers, selection, studies
 from etl.home import Home, connect, open_home, read_json, remove
+from etl.quality import rates
 from etl.settings import CHECKOUT, Settings
 
 NO_UNIT_TESTS = "DBT_EXCLUDE_RESOURCE_TYPES"
@@ -32,7 +34,6 @@ class Lake:
         self.home: Home = open_home(settings)
         self.linked: dict[str, list[dict]] = {name: [] for name in TABLES}
         self.unlinked: dict[str, list[dict]] = {name: [] for name in TABLES}
-        self.flow: list[dict] = []
 
     def add(self, table: str, **row) -> None:
         self.linked[table].append(row)
@@ -60,7 +61,8 @@ class Lake:
         flow = {"register": pl.String, "table_name": pl.String, "period": pl.String,
                 "stage": pl.String, "reason": pl.String, "rows": pl.Int64}  # fmt: skip
         linkage.write_frame(
-            pl.DataFrame(self.flow, schema=flow), self.home.lake / "linkage_flow.parquet"
+            pl.DataFrame(self.flow(), schema=flow, orient="row"),
+            self.home.lake / "linkage_flow.parquet",
         )
         finding = {"finding_number": pl.Int64, "kind": pl.String, "person_id": pl.Int64,
                    "other_person_id": pl.Int64}  # fmt: skip
@@ -76,6 +78,23 @@ class Lake:
         )
         linkage.write_frame(facts, self.home.lake / "register.parquet")
 
+    def flow(self) -> list[tuple]:
+        """What the linkage would say of the rows that were added."""
+        told = []
+        for name, table in TABLES.items():
+            n = Counter({("linked", ""): len(self.linked[name])})
+            for row in self.unlinked[name]:
+                stage = {"landing": "quarantined", "linkage": "unlinked"}[row["stage"]]
+                n[stage, row["reason"]] += 1
+            n["received", ""] = n.total()
+            n["landed", ""] = sum(n[key] for key in n if key[0] in ("linked", "unlinked"))
+            told += [
+                (table.register, name, "2000", stage, reason, rows)
+                for (stage, reason), rows in n.items()
+                if n["received", ""]
+            ]
+        return told
+
     def build(self) -> None:
         """The warehouse of the studies in the checkout, by the same call as `kobling select`.
 
@@ -86,6 +105,7 @@ class Lake:
         definitions = [studies.read(project, name) for name in studies.names(project)]
         with connect(self.settings, self.home.warehouse) as con:
             studies.load(con, definitions)
+            rates.give_before(con, None, "")
         before = os.environ.get(NO_UNIT_TESTS)
         os.environ[NO_UNIT_TESTS] = "unit_test"
         try:

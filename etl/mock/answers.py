@@ -3,12 +3,13 @@
 import csv
 import dataclasses
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from etl.mock.defects import Defect
-from etl.mock.life import Life
+from etl.mock.life import Life, Requisition
 from etl.mock.population import Population
 
 NO_PERSON, NOT_A_CANDIDATE, INCLUDED = "no_person", "not_a_candidate", "included"
@@ -40,6 +41,9 @@ defects.csv   every planted defect, by its number in the catalogue and its form:
 cross_checks.csv   per person and check where the case, the outcome or the death should be found:
               cancer_registry (both, cohort, cancer_registry), metastasis (both, outcome, hospital),
               death (dates_differ, not_in_civil_register, not_in_cause_of_death_register)
+linkage.csv   what the marts of linkage should count, by table: conflicts between registers, in
+              persons, and rows that were lost, by reason (not those that the lives of nobody
+              left in cpr, lpr2 and lpr3)
 numbers.txt   every personal number that stands anywhere in the deliveries
 
 Everybody is made up: days 61 to 91 of a month do not exist.
@@ -75,6 +79,8 @@ def write(folder: Path, lives: list[Life], defects: Iterable[Defect]) -> None:
     (folder / "README.txt").write_text(README, encoding="utf-8")
     _table(folder / "persons.csv", (_person(life) for life in lives))
     _table(folder / "flow.csv", _flow(lives))
+    defects = list(defects)
+    _table(folder / "linkage.csv", _linkage(lives, defects))
     _table(folder / "defects.csv", (dataclasses.asdict(defect) for defect in defects))
     _table(
         folder / "cross_checks.csv",
@@ -83,6 +89,49 @@ def write(folder: Path, lives: list[Life], defects: Iterable[Defect]) -> None:
             for life in lives
             for check, found in sorted(life.cross_checks.items())
         ),
+    )
+
+
+# Form of a defect → the conflict that it makes.
+CONFLICT_OF = {
+    "examined_after_death": "event_after_death",
+    "admitted_after_death": "event_after_death",
+    "seen_after_death": "event_after_death",
+    "birth_of_a_man": "childbirth_of_a_man",
+}
+
+TABLE_OF_FILE = re.compile(r"(\d{4})?\.\w+$")
+OF_LIVES = ("pato", "number_of_nobody")
+
+
+def _linkage(lives: list[Life], defects: list[Defect]) -> Iterable[dict]:
+    """Conflicts in persons of a table, losses in rows of it."""
+    n = Counter()
+    for defect in defects:
+        table = TABLE_OF_FILE.sub("", defect.path.split("/")[1])
+        what, _, reason = defect.expected.partition(":")
+        if defect.defect in CONFLICT_OF:
+            n["conflict", CONFLICT_OF[defect.defect], defect.register, table] += 1
+        # What lives wrote into pathology stands in files of two deliveries; counted below.
+        if what in ("quarantined", "unlinked") and (table, defect.defect) != OF_LIVES:
+            n["loss", reason, defect.register, table] += 1
+    for life in lives:
+        for requisition in life.requisitions:
+            if reason := _nobody_because(life, requisition):
+                codes = sum(map(len, requisition.specimens))
+                n["loss", reason, "patobank", "pato"] += codes
+    for (what, kind, register, table), rows in sorted(n.items()):
+        yield {"what": what, "kind": kind, "register": register, "table": table, "n": rows}
+
+
+def _nobody_because(life: Life, requisition: Requisition) -> str | None:
+    """Why a requisition leads to nobody, of its number or of the whole life; None where it does."""
+    if requisition.number_as_given is not None:
+        return (requisition.expected or "").partition(":")[2] or None
+    if not life.is_in_cpr:
+        return "unknown_to_cpr"
+    return {"30": "annulled", "cycle": "cycle", "missing": "missing_current_number"}.get(
+        life.status
     )
 
 

@@ -1,6 +1,8 @@
-"""The dbt sources of the lake, written from the contracts: `python -m etl.registers.dbt_sources`.
+"""The dbt sources of the lake, and the two models that read every table of it alike, written from
+the contracts: `python -m etl.registers.dbt_sources`.
 
-The file is committed so that it can be read beside the models; a test holds it to the contracts.
+The files are committed so that they can be read beside the models; a test holds them to the
+contracts.
 """
 
 from pathlib import Path
@@ -10,7 +12,8 @@ import yaml
 from etl import registers
 from etl.registers import Column, Register, Table
 
-PLACE = Path(__file__).parents[2] / "dbt_project" / "models" / "staging" / "_sources.yml"
+MODELS = Path(__file__).parents[2] / "dbt_project" / "models"
+PLACE = MODELS / "staging" / "_sources.yml"
 HEADER = "# Written by `make sources` from the contracts in etl/registers/. Do not edit.\n"
 LAKE = "{{ env_var('KOBLING_LAKE') }}"
 FACTS = {
@@ -44,6 +47,52 @@ def text() -> str:
     return HEADER + yaml.safe_dump(
         {"version": 2, "sources": sources}, sort_keys=False, allow_unicode=True, width=110
     )
+
+
+def rows_of_every_table(store: str) -> str:
+    """The model that reads all tables of a store, `linked` or `unlinked`, as one of few columns."""
+    linked = store == "linked"
+    head = (
+        "-- One row per linked row of any table: whose it is, and its day where it has one.\n"
+        if linked
+        else "-- One row per row of any table that leads to nobody: why, and its day where it has "
+        "one.\n"
+    )
+    selects = []
+    for register in registers.catalogue().values():
+        for table in register.tables:
+            day = table.era_column or "cast(null as date)"
+            columns = [
+                *(["person_id"] if linked else ["reason", "stage"]),
+                "period",
+                "source_row",
+                f"'{register.name}' as register",
+                f"'{table.name}' as table_name",
+                f"{day} as event_date",
+            ]
+            source = register.name if linked else f"unlinked_{register.name}"
+            selects.append(
+                "select\n    "
+                + ",\n    ".join(columns)
+                + f"\nfrom {{{{ source('{source}', '{table.name}') }}}}\n"
+            )
+    return (
+        head
+        + "-- Written by `make sources` from the contracts in etl/registers/. Do not edit.\n"
+        + "{{ config(materialized='view') }}\n\n"
+        + "\nunion all\n\n".join(selects)
+    )
+
+
+def written() -> dict[Path, str]:
+    """Every file that is written from the contracts, and its text."""
+    return {
+        PLACE: text(),
+        **{
+            MODELS / "intermediate" / f"int_{store}_row.sql": rows_of_every_table(store)
+            for store in ("linked", "unlinked")
+        },
+    }
 
 
 def _source(register: Register, store: str) -> dict:
@@ -94,4 +143,5 @@ def _column(column: Column) -> dict:
 
 
 if __name__ == "__main__":
-    PLACE.write_text(text(), encoding="utf-8")
+    for place, content in written().items():
+        place.write_text(content, encoding="utf-8")

@@ -8,10 +8,13 @@ from etl.report.cohort import cohort_flow, flow_line, flow_table
 from etl.report.curves import cumulative_incidence
 from etl.report.dictionary import data_dictionary
 from etl.report.forest import forest_plot
-from etl.report.page import DICTIONARY, index_page
+from etl.report.linkage import Linkage, linkage_flow, linkage_page
+from etl.report.page import DICTIONARY, LINKAGE, index_page
 
 __all__ = [
     "DICTIONARY",
+    "LINKAGE",
+    "Linkage",
     "cohort_flow",
     "cumulative_incidence",
     "data_dictionary",
@@ -19,4 +22,6 @@ __all__ = [
     "flow_table",
     "forest_plot",
     "index_page",
+    "linkage_flow",
+    "linkage_page",
 ]

@@ -79,10 +79,14 @@ def _lowered(words: str) -> str:
 # ------------------------------------------------------------------ the picture
 
 
-def _boxes(attrition: list[dict]) -> list[tuple[str, str, tuple[str, str] | None]]:
-    """(number, words, who leaves after it) from the top down; the last one is who is in."""
+# Number, words, and who leaves after it: how many and why.
+Box = tuple[str, str, tuple[str, str] | None]
+
+
+def _boxes(attrition: list[dict]) -> list[Box]:
+    """From the top down; the last one is who is in."""
     rows = _in_order(attrition)
-    boxes: list[tuple[str, str, tuple[str, str] | None]] = []
+    boxes: list[Box] = []
     for number, row in enumerate(rows):
         left = None if _is_start(rows, number) else (count(row["n_excluded"]), _reason(row))
         last = rows[number - 1] if number else None
@@ -103,7 +107,11 @@ def _boxes(attrition: list[dict]) -> list[tuple[str, str, tuple[str, str] | None
 
 def draw(attrition: list[dict], title: str) -> Sheet:
     """The picture, not yet saved."""
-    boxes = _boxes(attrition)
+    return draw_boxes(_boxes(attrition), title)
+
+
+def draw_boxes(boxes: list[Box], title: str) -> Sheet:
+    """Boxes downwards, with arrows, and beside each arrow who leaves there."""
     width = 2 * MARGIN + BOX_WIDTH + SIDE_GAP + SIDE_WIDTH
     titles = wrapped(title, width - 2 * MARGIN, SIZE + 1, bold=True)
     number_width = max(

@@ -3,15 +3,12 @@
 Results first, then what stands behind them. No script, and nothing is asked of any server.
 """
 
-from pathlib import Path
-
 from etl.report import audit, results
-from etl.report.html import Html, element, raw
+from etl.report.frame import figure, internal, whole_page
+from etl.report.html import Html, element
 
-STYLE = Path(__file__).with_name("page.css")
-# No script, no font, no connection; pictures from beside the page only.
-POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"
 DICTIONARY = "data_dictionary.html"
+LINKAGE = "linkage.html"
 FIGURES = {
     "forest_plot": "Risks and differences by factor",
     "cumulative_incidence": "Cumulative incidence of the whole cohort",
@@ -37,40 +34,14 @@ def index_page(
         ("figures", "Figures", [_figure("forest_plot"), _figure("cumulative_incidence")]),
         ("reading", "How to read them", results.reading(document, plan)),
         ("cohort", "Cohort", [_figure("cohort_flow"), audit.cohort(attrition)]),
-        ("linkage", "Linkage", audit.linkage(linkage_flow)),
+        ("linkage", "Linkage", [_to_linkage(), *audit.linkage(linkage_flow)]),
         ("checks", "Checks", audit.checks(checks)),
         ("evidence", "Evidence", audit.evidence(evidence)),
         ("files", "Files", audit.files(files)),
     ]
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("title", title),
-        element("style", raw(STYLE.read_text(encoding="utf-8"))),
+    return whole_page(
+        title, "Skip to the results", _header(document, evidence, title, question), sections
     )
-    body = element(
-        "body",
-        element("a", "Skip to the results", href="#results", class_="skip"),
-        _header(document, evidence, title, question),
-        element(
-            "nav",
-            element(
-                "ul", [element("li", element("a", h, href=f"#{id_}")) for id_, h, _ in sections]
-            ),
-            aria_label="Sections",
-        ),
-        element(
-            "main",
-            [
-                element("section", element("h2", heading, id=id_), content, aria_labelledby=id_)
-                for id_, heading, content in sections
-            ],
-        ),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
 
 def _header(document: dict, evidence: dict, title: str, question: str) -> Html:
@@ -93,13 +64,7 @@ def _header(document: dict, evidence: dict, title: str, question: str) -> Html:
             ],
             class_="facts",
         ),
-        element(
-            "p",
-            "Mock registers: everybody here is made up, and no result is about anyone real."
-            if evidence.get("population") == "mock"
-            else "Internal: for use inside the secure environment. Small counts stand unmasked.",
-            class_="internal",
-        ),
+        internal(evidence.get("population")),
         element(
             "p",
             element("a", "Data dictionary", href=DICTIONARY),
@@ -109,23 +74,13 @@ def _header(document: dict, evidence: dict, title: str, question: str) -> Html:
 
 
 def _figure(name: str) -> Html:
-    caption = FIGURES[name]
+    return figure(name, FIGURES[name])
+
+
+def _to_linkage() -> Html:
     return element(
-        "figure",
-        element(
-            "div",
-            element("img", src=f"{name}.svg", alt=f"{caption}; the tables hold the same numbers."),
-            class_="scroll picture",
-            role="region",
-            aria_label=caption,
-            tabindex=0,
-        ),
-        element(
-            "figcaption",
-            caption,
-            ": ",
-            element("a", "vector", href=f"{name}.svg"),
-            ", ",
-            element("a", "bitmap", href=f"{name}.png"),
-        ),
+        "p",
+        element("a", "Linkage quality", href=LINKAGE),
+        ": by year, region and sex, against the refresh before, conflicts between registers, and "
+        "the flow as a picture.",
     )

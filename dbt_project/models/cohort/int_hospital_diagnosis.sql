@@ -1,7 +1,8 @@
 -- One row per person, contact and diagnosis that counts, of LPR2 and LPR3 as one register.
 -- 2019 lies in both: LPR2 counts before the first of April, and of LPR3 what is no copy of an LPR2
 -- row. A diagnosis that was looked for and not found, or retracted later, does not count; one
--- whose retraction is missing does. A view: who reads it asks for a cohort's few persons.
+-- whose retraction is missing does. A view: who reads it asks for a cohort's few persons, or for a
+-- few codes.
 {{ config(materialized='view') }}
 
 with
@@ -12,7 +13,8 @@ contacts_2 as (
         person_id,
         contact_id,
         period,
-        min(contact_start_date) as contact_start_date
+        min(contact_start_date) as contact_start_date,
+        max(coalesce(contact_end_date, contact_start_date)) as contact_end_date
     from {{ ref('stg_lpr2__contact') }}
     group by
         person_id,
@@ -32,7 +34,8 @@ contacts_3 as (
     select
         person_id,
         contact_id,
-        min(contact_start_date) as contact_start_date
+        min(contact_start_date) as contact_start_date,
+        max(coalesce(contact_end_date, contact_start_date)) as contact_end_date
     from {{ ref('stg_lpr3__contact') }}
     where reporting_system = 'LPR3'
     group by
@@ -55,7 +58,8 @@ of_both as (
         diagnoses_2.contact_id,
         diagnoses_2.diagnosis_code,
         diagnoses_2.diagnosis_type_code,
-        contacts_2.contact_start_date
+        contacts_2.contact_start_date,
+        contacts_2.contact_end_date
     from diagnoses_2
     inner join contacts_2
         on
@@ -78,7 +82,8 @@ of_both as (
         diagnoses_3.contact_id,
         diagnoses_3.diagnosis_code,
         diagnoses_3.diagnosis_type_code,
-        contacts_3.contact_start_date
+        contacts_3.contact_start_date,
+        contacts_3.contact_end_date
     from diagnoses_3
     inner join contacts_3
         on

@@ -1,13 +1,7 @@
--- One row per candidate person with a certificate of death: the day that it tells.
+-- One row per person with a certificate of death: the day that it tells.
 -- The cause-of-death register is three tables of different years, two of which hold 2022. Where
 -- the day of death is missing the day counts on which the dead was found; of several the first.
 with
-
-candidates as (
-
-    select distinct person_id from {{ ref('int_candidate_requisition') }}
-
-),
 
 certificates as (
 
@@ -33,9 +27,8 @@ certificates as (
 )
 
 select
-    certificates.person_id,
-    min(certificates.death_date) as death_date
+    person_id,
+    min(death_date) as death_date
 from certificates
-inner join candidates on certificates.person_id = candidates.person_id
-where certificates.death_date is not null
-group by certificates.person_id
+where death_date is not null
+group by person_id

@@ -1,0 +1,177 @@
+-- One row per linked row of any table: whose it is, and its day where it has one.
+-- Written by `make sources` from the contracts in etl/registers/. Do not edit.
+{{ config(materialized='view') }}
+
+select
+    person_id,
+    period,
+    source_row,
+    'cpr' as register,
+    'cpr3_t_person' as table_name,
+    cast(null as date) as event_date
+from {{ source('cpr', 'cpr3_t_person') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'cpr' as register,
+    'cpr3_t_adresse_hist' as table_name,
+    cast(null as date) as event_date
+from {{ source('cpr', 'cpr3_t_adresse_hist') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'cpr' as register,
+    'cpr3_t_adresse_udland_hist' as table_name,
+    cast(null as date) as event_date
+from {{ source('cpr', 'cpr3_t_adresse_udland_hist') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'dar' as register,
+    't_dodsaarsag_1' as table_name,
+    d_dodsdto as event_date
+from {{ source('dar', 't_dodsaarsag_1') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'dar' as register,
+    't_dodsaarsag_2' as table_name,
+    d_dodsdato as event_date
+from {{ source('dar', 't_dodsaarsag_2') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'dar' as register,
+    'dodsaarsager' as table_name,
+    doedsdato as event_date
+from {{ source('dar', 'dodsaarsager') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'dcr' as register,
+    't_tumor' as table_name,
+    d_diagnosedato as event_date
+from {{ source('dcr', 't_tumor') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'dlms_review' as register,
+    'review' as table_name,
+    cast(null as date) as event_date
+from {{ source('dlms_review', 'review') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'dsd' as register,
+    'sarcoma' as table_name,
+    cast(null as date) as event_date
+from {{ source('dsd', 'sarcoma') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'lpr2' as register,
+    't_adm' as table_name,
+    d_inddto as event_date
+from {{ source('lpr2', 't_adm') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'lpr2' as register,
+    't_diag' as table_name,
+    cast(null as date) as event_date
+from {{ source('lpr2', 't_diag') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'lpr2' as register,
+    't_sksopr' as table_name,
+    d_odto as event_date
+from {{ source('lpr2', 't_sksopr') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'lpr3' as register,
+    'kontakter' as table_name,
+    dato_start as event_date
+from {{ source('lpr3', 'kontakter') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'lpr3' as register,
+    'diagnoser' as table_name,
+    cast(null as date) as event_date
+from {{ source('lpr3', 'diagnoser') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'lpr3' as register,
+    'procedurer_kirurgi' as table_name,
+    dato_start as event_date
+from {{ source('lpr3', 'procedurer_kirurgi') }}
+
+union all
+
+select
+    person_id,
+    period,
+    source_row,
+    'patobank' as register,
+    'pato' as table_name,
+    d_rekvdato as event_date
+from {{ source('patobank', 'pato') }}
