@@ -14,7 +14,7 @@ losses as (
 
 ),
 
-before as (
+rates_before as (
 
     select * from {{ source('history', 'linkage_rate_before') }}
 
@@ -58,14 +58,14 @@ select
     cast(now_linked.n_linked as bigint) as n_linked,
     cast(coalesce(without_contact.n_without_contact, 0) as bigint) as n_without_contact,
     cast(coalesce(without_contact.n_ambiguous_contact, 0) as bigint) as n_ambiguous_contact,
-    before.n_landed as n_landed_before,
-    before.n_linked as n_linked_before
+    rates_before.n_landed as n_landed_before,
+    rates_before.n_linked as n_linked_before
 from now_linked
 left join without_contact
     on
         now_linked.register = without_contact.register
         and now_linked.table_name = without_contact.table_name
-left join before
+left join rates_before
     on
-        now_linked.register = before.register
-        and now_linked.table_name = before.table_name
+        now_linked.register = rates_before.register
+        and now_linked.table_name = rates_before.table_name
