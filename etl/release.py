@@ -119,17 +119,23 @@ def export_tables(
     The marts lie in the file's main schema: opened by itself the file is catalog `marts`, and a
     schema of the same name would make `marts.cohort` ambiguous. So `cohort` and `marts.cohort` both
     mean the same. Persons leave under the study's own ids, as text: R reads 64-bit integers as
-    doubles and would merge them. `give_own_ids` comes first.
+    doubles and would merge them. `give_own_ids` comes first. A table about everybody in the warehouse
+    is released with the study's candidates only.
     """
     (folder / "parquet").mkdir()
     con.execute(f"attach '{folder / 'marts.duckdb'}' as released")
     for schema, table, columns in _tables(con):
         where, of = [], []
+        persons = [column for column in columns if _is_of_persons(column)]
         if "study_id" in columns:
             where, of = ["study_id = ?"], [study]
         elif "refresh_id" in columns:
             where, of = ["refresh_id = ?"], [refresh_id]
-        own = [f"{_own_id(c + '::varchar')} as {c}" for c in columns if _is_of_persons(c)]
+        elif persons:
+            # What is about everybody leaves with the study's candidates only.
+            where = [" or ".join(f"{column} in ({CANDIDATES})" for column in persons)]
+            of = [study] * len(persons)
+        own = [f"{_own_id(column + '::varchar')} as {column}" for column in persons]
         if "row_key" in columns:
             # A failing row names its person among its key, and is no other study's.
             where.append("coalesce(row_key ->> '$.study_id' = ?, true)")
@@ -171,6 +177,7 @@ def _own_id(value: str) -> str:
     return f"(select id::varchar from temp.released_id where released_id.value = {value})"
 
 
+CANDIDATES = "select person_id from marts.exclusion_reasons where study_id = ?"
 # The key as it is written, with the study's own id in place of the warehouse's.
 OWN_ROW_KEY = f"""case
     when row_key ->> '$.person_id' is null then row_key

@@ -67,6 +67,11 @@ def test_a_study_is_exported_alone_with_persons_as_text(tmp_path):
         "create table quality.result as select * from (values ('now', 1), ('before', 2)) "
         "as t (refresh_id, result_number)"
     )
+    con.execute("create table marts.exclusion_reasons as from marts.cohort")
+    con.execute(
+        "create table marts.linkage_conflict as select * from (values (1), (9007199254740993)) "
+        "as t (person_id)"
+    )
     own = release.give_own_ids(con, "dlms", b"a key of the study's own")
     release.export_tables(con, "dlms", "now", tmp_path)
     with duckdb.connect(str(tmp_path / "marts.duckdb"), read_only=True) as released:
@@ -76,6 +81,8 @@ def test_a_study_is_exported_alone_with_persons_as_text(tmp_path):
             released.execute("select person_id from marts.cohort order by 1").fetchall() == persons
         )
         assert released.execute("select person_id from cohort order by 1").fetchall() == persons
+        about = released.execute("select person_id from linkage_conflict").fetchall()
+        assert about == [(own[str(2**53 + 1)],)], "candidates of the study only"
         assert released.execute("select refresh_id from quality.result").fetchall() == [("now",)]
     parquet = duckdb.sql(f"select * from '{tmp_path}/parquet/cohort.parquet' order by 2")
     assert parquet.fetchall() == [("dlms", persons[0][0]), ("dlms", persons[1][0])]

@@ -294,8 +294,8 @@ def _conflicts(linkage: Linkage) -> list[Html]:
         ),
         element(
             "p",
-            "The persons are listed in parquet/linkage_conflict.parquet and "
-            "parquet/death_disagreement.parquet.",
+            "The study's candidates among them are listed in parquet/linkage_conflict.parquet and "
+            "parquet/death_disagreement.parquet; the others stay in the warehouse.",
             class_="legend",
         ),
     ]
