@@ -897,6 +897,9 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         document=document,
         plan=plan,
         attrition=attrition,
+        baseline=_rows(con, "marts.baseline", study, "all"),
+        baseline_by=definition.baseline_by,
+        intersections=_rows(con, "marts.criteria_intersections", study, "all"),
         linkage_flow=flow,
         checks=con.execute(
             "select * from quality.result where refresh_id = ? order by result_number", [refresh]

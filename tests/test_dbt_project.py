@@ -390,8 +390,10 @@ def test_every_mart_has_an_enforced_contract_with_a_key(lake):
     ]
     assert {node["name"] for node in marts} == {
         "attrition",
+        "baseline",
         "cancer_registry_agreement",
         "cohort",
+        "criteria_intersections",
         "death_disagreement",
         "exclusion_reasons",
         "factor",

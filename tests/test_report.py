@@ -240,10 +240,61 @@ FILES = [{"path": "estimates.json", "bytes": 48213}, {"path": "parquet/cohort.pa
 TITLE = "Risk groups in dermal leiomyosarcoma, Denmark 1980–2022"
 
 
+def baseline(plan: Plan, by: str | None, n: int = 40) -> list[dict]:
+    """Rows of marts.baseline: everybody on the first level of each factor but one unknown."""
+    groups = {"all": n}
+    for factor in plan.factors:
+        if factor.name == by:
+            groups |= dict.fromkeys((*factor.levels, "missing"), 0) | {factor.levels[0]: n}
+    rows = []
+    for (group, size), factor in product(groups.items(), plan.factors):
+        counts = dict.fromkeys(factor.levels, 0) | {"missing": min(1, size)}
+        counts[factor.levels[0]] = max(0, size - 1)
+        rows += [
+            {
+                "group_level": group,
+                "n_group": size,
+                "characteristic": factor.name,
+                "level": level,
+                "n_persons": count,
+                "median": None,
+                "lower_quartile": None,
+                "upper_quartile": None,
+            }
+            for level, count in counts.items()
+        ]
+    for group, size in groups.items():
+        middle = 66.25 if size else None
+        rows += [
+            {
+                "group_level": group,
+                "n_group": size,
+                "characteristic": "age_years",
+                "level": level,
+                "n_persons": count,
+                "median": middle,
+                "lower_quartile": middle and 50.0,
+                "upper_quartile": middle and 77.5,
+            }
+            for level, count in (("known", size), ("missing", 0))
+        ]
+    return rows  # fmt: skip
+
+
+INTERSECTIONS = [
+    {"criteria_bits": "11", "failed_criteria": "", "n_failed": 0, "n_persons": 381},
+    {"criteria_bits": "01", "failed_criteria": "c2", "n_failed": 1,
+     "n_persons": 9},
+]  # fmt: skip
+
+
 def page(**changes) -> str:
+    plan = changes.get("plan", DLMS)
     given = {
         "document": document(DLMS), "plan": DLMS, "attrition": ATTRITION, "linkage_flow": FLOW,
-        "checks": CHECKS, "evidence": EVIDENCE, "files": FILES, "title": TITLE,
+        "baseline": baseline(plan, plan.factors[0].name), "baseline_by": plan.factors[0].name,
+        "intersections": INTERSECTIONS, "checks": CHECKS, "evidence": EVIDENCE, "files": FILES,
+        "title": TITLE,
         "question": "Which findings divide patients?",
     }  # fmt: skip
     return report.index_page(**given | changes)
@@ -650,6 +701,24 @@ def test_every_number_among_the_results_comes_from_the_document():
         assert row["n"] == 0 or f" {row['n']} " in f"{shown} "
 
 
+def test_the_cohort_is_told_by_group_with_what_is_missing():
+    shown = Reader(page()).text["cohort"]
+    assert "Baseline characteristics by necrosis" in shown
+    assert "all (n = 40)" in shown
+    assert "missing (n = 0)" in shown
+    assert "39 (100.0)" in shown, "percent of those known"
+    assert "66.2 (50.0–77.5)" in shown
+    assert "none: the cohort" in shown
+
+
+def test_a_study_without_groups_has_the_whole_cohort_alone():
+    shown = Reader(page(baseline=baseline(DLMS, None), baseline_by=None)).text["cohort"]
+    assert "Baseline characteristics" in shown
+    assert "Baseline characteristics by" not in shown
+    assert "all (n = 40)" in shown
+    assert "missing (n =" not in shown
+
+
 def test_the_page_follows_the_document():
     given = document(ONE)
     given["rule"][0] |= {"high_risk": False, "bootstrap_share": 0.4321, "bootstrap_samples": 1234}
@@ -662,7 +731,7 @@ def test_the_page_follows_the_document():
 
 def test_the_words_of_a_study_come_from_the_study():
     other = Reader(page(document=document(ONE), plan=ONE, title="T", question="Q",
-                        attrition=[], linkage_flow=[], checks=[]))  # fmt: skip
+                        attrition=[], linkage_flow=[], checks=[], intersections=[]))  # fmt: skip
     words = " ".join(other.text.values()).lower()
     for word in ("leiomyosarcoma", "aismn", "local recurrence", "guarantee", "denmark", "skin"):
         assert word not in words

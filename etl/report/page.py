@@ -4,6 +4,8 @@ Results first, then what stands behind them. No script, and nothing is asked of 
 """
 
 from etl.report import audit, results
+from etl.report.baseline import baseline as table_of_baseline
+from etl.report.baseline import intersections as table_of_intersections
 from etl.report.frame import figure, internal, whole_page
 from etl.report.html import Html, element
 
@@ -21,6 +23,9 @@ def index_page(
     document: dict,
     plan,
     attrition: list[dict],
+    baseline: list[dict],
+    baseline_by: str | None,
+    intersections: list[dict],
     linkage_flow: list[dict],
     checks: list[dict],
     evidence: dict,
@@ -33,7 +38,16 @@ def index_page(
         ("results", "Results", results.results(document, plan)),
         ("figures", "Figures", [_figure("forest_plot"), _figure("cumulative_incidence")]),
         ("reading", "How to read them", results.reading(document, plan)),
-        ("cohort", "Cohort", [_figure("cohort_flow"), audit.cohort(attrition)]),
+        (
+            "cohort",
+            "Cohort",
+            [
+                _figure("cohort_flow"),
+                audit.cohort(attrition),
+                table_of_intersections(intersections, attrition),
+                *table_of_baseline(baseline, plan, baseline_by),
+            ],
+        ),
         ("linkage", "Linkage", [_to_linkage(), *audit.linkage(linkage_flow)]),
         ("checks", "Checks", audit.checks(checks)),
         ("evidence", "Evidence", audit.evidence(evidence)),

@@ -72,3 +72,4 @@ class Study:
     factors: tuple[Factor, ...]
     codes: tuple[tuple, ...]  # (list, code, name, system, valid_from, valid_to, source)
     registry_sites: tuple[str, ...] = ()  # beginnings of ICD-10 codes; a cross-check only
+    baseline_by: str | None = None  # factor that divides the table of baseline characteristics

@@ -66,7 +66,8 @@ FIRST_CRITERION_STEP = 2
 # Section → key → what the value is; `?` where it may be left out.
 KEYS = {
     "study": {
-        "title": "text", "question": "text", "notes": "texts?", "population": "table",
+        "title": "text", "question": "text", "notes": "texts?", "baseline_by": "text?",
+        "population": "table",
         "index_event": "table",
         "criterion": "tables", "follow_up": "table", "outcome": "tables", "factor": "tables",
         "rule": "table",
@@ -105,6 +106,8 @@ MEANINGS = {
         "title": "Heading of every page of the release.",
         "question": "What the study asks, in one sentence.",
         "notes": "What a reader of the results must know; printed on the release's page.",
+        "baseline_by": "Factor whose levels are the columns of the table of baseline "
+        "characteristics, beside the whole cohort.",
         "population": "Which index dates count.",
         "index_event": "What makes a person a candidate, and what their index date is.",
         "criterion": "The steps that a candidate must pass, in the order of the flow.",

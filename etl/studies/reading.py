@@ -83,6 +83,11 @@ class Reader:
         codes = {role: list(self.codes(role, event[role])) for role in CODE_SHAPES}
         self.look("index_event", key="unspecific_topography")
         self.hold_unspecific_on_skin(codes)
+        self.look("study", key="baseline_by")
+        if "baseline_by" in raw:
+            self.hold_known(
+                "baseline_by", [raw["baseline_by"]], [entry["name"] for entry in raw["factor"]]
+            )
         self.look("index_event", key="registry_sites")
         self.hold_beginnings(
             "[index_event] registry_sites", event.get("registry_sites", []), REGISTRY
@@ -111,6 +116,7 @@ class Reader:
             factors=tuple(self.factors(raw["factor"], raw["rule"]["factors"])),
             codes=tuple(row for rows in codes.values() for row in rows),
             registry_sites=tuple(event.get("registry_sites", ())),
+            baseline_by=raw.get("baseline_by"),
         )
 
     # -------------------------------------------------------------- whatever the section

@@ -6,7 +6,7 @@ from etl.studies.definition import Study
 
 TABLES = {
     "study": "study_id text, title text, question text, period_start date, period_end date, "
-    "end_of_data date, lesion_days integer, clinical_match_days integer",
+    "end_of_data date, lesion_days integer, clinical_match_days integer, baseline_by text",
     "code": "study_id text, list text, code text, name text, system text, valid_from date, "
     "valid_to date, source text",
     "behaviour": "study_id text, role text, behaviour text",
@@ -23,6 +23,7 @@ TABLES = {
     "n_columns integer, yes_level text, is_rule_factor boolean",
     "factor_level": "study_id text, factor text, level text, source_column text, value text, "
     "from_number double, below_number double, from_date date, before_date date",
+    "level": "study_id text, factor text, level text, position integer",
     "factor_part": "study_id text, factor text, part text, high_level text",
 }
 
@@ -45,7 +46,7 @@ def _rows(study: Study) -> dict[str, list[tuple]]:
     return {
         "study": [
             (name, study.title, study.question, study.period_start, study.period_end,
-             study.end_of_data, study.lesion_days, study.clinical_match_days)
+             study.end_of_data, study.lesion_days, study.clinical_match_days, study.baseline_by)
         ],
         "code": [(name, *code) for code in study.codes],
         "behaviour": [(name, "candidate", value) for value in study.candidate_behaviours]
@@ -77,6 +78,11 @@ def _rows(study: Study) -> dict[str, list[tuple]]:
             for f in study.factors
             for level, *rule in f.rules
             for column in f.columns or (None,)
+        ],
+        "level": [
+            (name, f.name, level, position)
+            for f in study.factors
+            for position, level in enumerate(f.levels, 1)
         ],
         "factor_part": [
             (name, f.name, part, by_name[part].high_level)
