@@ -566,6 +566,29 @@ def study_flow(name: str) -> None:
     click.echo(steps.study_flow(Settings.from_environment(), name))
 
 
+@study.command("compare")
+@click.argument("first")
+@click.argument("second")
+@click.option(
+    "--persons",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV to write with everybody who stands differently in the two, by pseudonym.",
+)
+def study_compare(first: str, second: str, persons: Path | None) -> None:
+    """Hold two definitions against each other: overlap, who moved, and why.
+
+    Both must have been selected into one warehouse. To try another code list, make a study from
+    the first with `kobling study new`, change its list, and run `kobling select`.
+
+    \b
+    Example:
+        kobling study compare dlms dlms_own_list --persons moved.csv
+    """
+    from etl import steps
+
+    click.echo(steps.study_compare(Settings.from_environment(), first, second, persons))
+
+
 @study.command("why")
 @click.argument("name")
 @click.option("--person", required=True, metavar="ID", help="person_id of the warehouse.")

@@ -14,7 +14,14 @@ import polars as pl
 
 from etl import deliveries, evidence, ledger, linkage, pseudonym, registers, restricted, studies
 from etl import release as releases
-from etl.errors import DeliveryError, KoblingError, QualityError, ReleaseError, SettingsError
+from etl.errors import (
+    DeliveryError,
+    KoblingError,
+    QualityError,
+    ReleaseError,
+    SettingsError,
+    StudyError,
+)
 from etl.home import (
     Home,
     connect,
@@ -27,6 +34,7 @@ from etl.home import (
     read_json,
     remove,
     replace_json,
+    replace_text,
 )
 from etl.landing import (
     NO_PERIOD,
@@ -1341,6 +1349,24 @@ def study_why(settings: Settings, name: str, person: str) -> str:
     _require_warehouse(settings, home)
     with connect(settings, home.warehouse, read_only=True) as con:
         return verdict.why(con, study, int(person))
+
+
+def study_compare(settings: Settings, first: str, second: str, persons: Path | None) -> str:
+    """Two definitions: overlap, who moved, and why; those who moved into a file where asked for."""
+    from etl import comparison
+
+    if first == second:
+        raise StudyError(f"{first}: found twice. Expected two studies. Name another one.")
+    one, other = (studies.read(settings.project, name) for name in (first, second))
+    home = open_home(settings)
+    _require_warehouse(settings, home)
+    with connect(settings, home.warehouse, read_only=True) as con:
+        found = comparison.compare(con, one, other)
+    told = comparison.told(found)
+    if persons:
+        replace_text(persons, comparison.as_csv(found), mode=restricted.MODE)
+        told += f"\n\nWho moved, by pseudonym: {persons}"
+    return told
 
 
 def study_flow(settings: Settings, name: str) -> str:

@@ -1,20 +1,23 @@
 """Adding a folder is enough: a study made from another runs with no other change.
 
-One warehouse holds the first study and two made from it: one with a step more, one with a list, a
-period and an outcome less.
+One warehouse holds the first study and three made from it: one with a step more, one with another
+period and a shorter list of morphologies, one with the list of the group behind the first study.
 """
 
+import csv
 import datetime as dt
+import io
 import re
 import shutil
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from etl import steps, studies, verdict
+from etl import comparison, steps, studies, verdict
 from etl.cli import main
 from etl.errors import StudyError
 from etl.home import connect
@@ -50,6 +53,10 @@ def project(tmp_path_factory) -> Path:
     studies.create(place, "dlms_early", "dlms", None)
     edit(place, "dlms_early", "period_end = 2022-12-31", "period_end = 1999-12-31")
     edit(place, "dlms_early", r"M8891,.*\n", "", "codelists/case_morphology.csv")
+    studies.create(place, "dlms_own_list", "dlms", None)
+    for code, instead in (("M8891", "M8892,superficial leiomyosarcoma,SNOMED,,,"), ("M8896", "")):
+        line = f"{instead}\n" if instead else ""
+        edit(place, "dlms_own_list", rf"{code},.*\n", line, "codelists/case_morphology.csv")
     return place
 
 
@@ -86,7 +93,12 @@ def bits(lake: Lake, study: str) -> dict[int, str]:
 
 def test_every_study_of_the_folder_has_a_cohort(lake):
     sizes = lake.ask("select study_id, count(*) as n from marts.cohort group by all order by all")
-    assert [row["study_id"] for row in sizes] == ["dlms", "dlms_aged", "dlms_early"]
+    assert [row["study_id"] for row in sizes] == [
+        "dlms",
+        "dlms_aged",
+        "dlms_early",
+        "dlms_own_list",
+    ]
     n = {row["study_id"]: row["n"] for row in sizes}
     assert 0 < n["dlms_aged"] < n["dlms"]
     assert 0 < n["dlms_early"] < n["dlms"]
@@ -174,6 +186,77 @@ def test_why_refuses_a_stranger_and_what_is_no_id(lake, project):
         with pytest.raises(Exception, match="never a personal number") as error:
             steps.study_why(lake.settings, "dlms", given)
         assert given not in str(error.value)
+
+
+# ------------------------------------------------------------------ compare
+
+
+def verdicts(lake: Lake, study: str) -> dict[int, dict]:
+    rows = lake.ask(f"select * from marts.exclusion_reasons where study_id = '{study}'")
+    return {row["person_id"]: row for row in rows}
+
+
+def events(lake: Lake, study: str, outcome: str) -> dict[int, tuple]:
+    rows = lake.ask(
+        "select person_id, event_code, days from marts.time_to_event "
+        f"where study_id = '{study}' and outcome = '{outcome}'"
+    )
+    return {row["person_id"]: (row["event_code"], row["days"]) for row in rows}
+
+
+def compared(lake: Lake, project: Path, other: str) -> comparison.Comparison:
+    with connect(lake.settings, lake.home.warehouse, read_only=True) as con:
+        return comparison.compare(con, studies.read(project, "dlms"), studies.read(project, other))
+
+
+@pytest.mark.parametrize("other", ["dlms_own_list", "dlms_early", "dlms_aged"])
+def test_two_definitions_are_compared_person_by_person(lake, project, other):
+    found = compared(lake, project, other)
+    told = comparison.told(found)
+    one, two = verdicts(lake, "dlms"), verdicts(lake, other)
+    cohort = {p for p, v in one.items() if v["is_included"]}
+    other_cohort = {p for p, v in two.items() if v["is_included"]}
+    both = cohort & other_cohort
+    assert both
+    assert cohort - other_cohort
+    assert f"In dlms, not in {other}: {len(cohort - other_cohort):,}\n" in told
+    assert f"In {other}, not in dlms: {len(other_cohort - cohort):,}\n" in told
+    reasons = Counter(
+        two[p]["first_failed_criterion"] if p in two else None for p in cohort - other_cohort
+    )
+    for criterion, n in reasons.items():
+        words = f", {criterion})" if criterion else f"no candidate of {other}"
+        assert re.search(rf"(?m)^ +{n}  .*{re.escape(words)}$", told)
+    dates = sum(one[p]["index_date"] != two[p]["index_date"] for p in both)
+    assert f"In both: {len(both):,}, of whom {dates:,} have another index date" in told
+    for outcome in ("metastasis", "local_recurrence"):
+        first, second = events(lake, "dlms", outcome), events(lake, other, outcome)
+        n = sum(first.get(p) != second.get(p) for p in both)
+        assert re.search(rf"(?m)^ +{n}  {outcome} told differently", told)
+    rows = list(csv.DictReader(io.StringIO(comparison.as_csv(found))))
+    assert {int(row["person_id"]) for row in rows if row["first"] == "in the cohort"} >= (
+        cohort - other_cohort
+    )
+    assert all(int(row["person_id"]) in one.keys() | two.keys() for row in rows)
+
+
+def test_the_comparison_says_which_lines_of_the_definitions_differ(lake, project):
+    told = comparison.told(compared(lake, project, "dlms_own_list"))
+    assert "dlms: morphology M8890, M8891, M8896, behaviour" in told
+    assert "dlms_own_list: morphology M8890, M8892, behaviour" in told
+    assert told.count("dlms: ") == told.count("dlms_own_list: ")
+
+
+def test_a_study_that_is_not_in_the_warehouse_or_is_the_same_cannot_be_compared(lake, project):
+    same = CliRunner().invoke(main, ["study", "compare", "dlms", "dlms"])
+    assert same.exit_code == 2
+    assert "Expected two studies" in same.output
+    studies.create(project, "dlms_later", "dlms", None)
+    try:
+        with pytest.raises(StudyError, match="kobling select"):
+            compared(lake, project, "dlms_later")
+    finally:
+        shutil.rmtree(project / "dbt_project/studies/dlms_later")
 
 
 # ------------------------------------------------------------------ new and check
