@@ -11,6 +11,7 @@ import duckdb
 
 from etl.errors import StudyError
 from etl.studies import Study
+from etl.studies.definition import Criterion
 from etl.studies.telling import asked
 
 WIDTH = 96
@@ -33,6 +34,14 @@ def why(con: duckdb.DuckDBPyConnection, study: Study, person_id: int) -> str:
         name: _row(con, f"cohort.int_{name}", study, person_id)
         for name in ("index_event", "follow_up", "residence")
     }
+    looked_back = {
+        row["step"]: row
+        for row in _dicts(
+            con,
+            "select * from cohort.int_look_back where study_id = ? and person_id = ?",
+            [study.study_id, person_id],
+        )
+    }
     answers = dict(
         con.execute(
             "select step, is_met from cohort.int_criterion where study_id = ? and person_id = ?",
@@ -48,7 +57,7 @@ def why(con: duckdb.DuckDBPyConnection, study: Study, person_id: int) -> str:
         arrow = "→" if one.step == failed else " "
         lines += _wrapped(
             f"{arrow} {one.step} {one.name}: {mark}. {asked(study, one)} "
-            f"Found: {_found(one.kind, facts, person[0] if person else {})}."
+            f"Found: {_found(one, facts, person[0] if person else {}, looked_back, is_met)}."
         )
     lines += ["", "The rows, in order of time:", *_history(con, study, person_id, facts)]
     return "\n".join(lines)
@@ -61,8 +70,15 @@ def _headline(study: Study, verdict: dict) -> str:
     return f"Out of {study.study_id} at step {failed.step}, {failed.name}: {failed.label}."
 
 
-def _found(kind: str, facts: dict[str, dict | None], person: dict) -> str:
-    """What a criterion of a kind was answered from."""
+def _found(
+    one: Criterion,
+    facts: dict[str, dict | None],
+    person: dict,
+    looked_back: dict[int, dict],
+    is_met: bool | None,
+) -> str:
+    """What a criterion was answered from."""
+    kind = one.kind
     event = facts["index_event"] or {}
     follow_up, residence = facts["follow_up"] or {}, facts["residence"] or {}
     index_date = event.get("index_date")
@@ -81,6 +97,15 @@ def _found(kind: str, facts: dict[str, dict | None], person: dict) -> str:
         return f"{at_index}, and the person left on {_day(left)}" if left else at_index
     if kind == "alive_after_index":
         return f"{at_index}, death {_day(follow_up.get('death_date'))}"
+    if one.look_back_days:
+        found = looked_back.get(one.step, {})
+        last = found.get("last_contact_start_date")
+        n = found.get("n_diagnoses", 0)
+        told = f"{n} such {'diagnosis' if n == 1 else 'diagnoses'}"
+        return f"{at_index}, {told}" + (f", the last on {_day(last)}" if last else "")
+    if one.cohort:
+        is_there = is_met == (kind == "in_cohort")
+        return f"the person is {'in' if is_there else 'not in'} the cohort of {one.cohort}"
     if kind == "age_at_index":
         return f"{at_index}, birth {_day(person.get('birth_date'))}"
     return (

@@ -11,6 +11,7 @@ import pytest
 from etl import registers, studies
 from etl.errors import StudyError
 from etl.settings import CHECKOUT
+from etl.studies.language import COHORT_KINDS
 
 MODELS = CHECKOUT / "dbt_project" / "models"
 DLMS = CHECKOUT / "dbt_project" / "studies" / "dlms"
@@ -98,6 +99,24 @@ def test_a_study_without_any_entry_of_a_kind_is_refused(project, section):
 
 
 CONTRADICTIONS = {
+    "diagnosis that no hospital writes": (
+        'kind = "reviewed"',
+        'kind = "diagnosed_before"\ndiagnosis_codes = ["C49"]\nlook_back_days = 365',
+        "diagnosis_codes has 'C49'. Expected a diagnosis as hospitals write it",
+    ),
+    "look-back without an end": (
+        'kind = "reviewed"',
+        'kind = "not_diagnosed_before"\ndiagnosis_codes = ["DC49"]',
+        "has no look_back_days",
+    ),
+    "look-back of a kind that has none": (
+        'kind = "reviewed"', 'kind = "reviewed"\nlook_back_days = 9',
+        "it with kind diagnosed_before or not_diagnosed_before, and with no other",
+    ),
+    "cohort of the study itself": (
+        'kind = "reviewed"', 'kind = "in_cohort"\ncohort = "dlms"',
+        "names the study 'dlms'. Expected another study of the folder",
+    ),
     "unreadable toml": ("[population]", "[population", "not readable"),
     "unknown key": ("end_of_data", "end_off_data", "Did you mean 'end_of_data'?"),
     "missing key": ('label = "Slides not reviewable"', "", "criterion 'reviewable' has no 'label'"),
@@ -262,6 +281,29 @@ def test_an_empty_code_list_is_refused(project):
     assert "codelists/skin_topography.csv: no codes" in refusal(project)
 
 
+def asks_for(project, study: str, other: str) -> None:
+    path = project / "dbt_project/studies" / study / "study.toml"
+    text = path.read_text(encoding="utf-8")
+    asked = f'[[criterion]]\nname = "other"\nkind = "in_cohort"\ncohort = "{other}"\nlabel = "x"\n'
+    path.write_text(text.replace("[[criterion]]", f"{asked}\n[[criterion]]", 1), encoding="utf-8")
+
+
+def test_two_studies_cannot_hang_on_each_other(project):
+    studies.create(project, "second", "dlms", None)
+    asks_for(project, "second", "dlms")
+    assert studies.read(project, "second").criteria[0].cohort == "dlms"
+    asks_for(project, "dlms", "second")
+    assert "names the study 'second', which asks for a cohort itself" in refusal(project)
+
+
+def test_the_definition_changes_with_that_of_the_cohort_it_asks_for(project):
+    studies.create(project, "second", "dlms", None)
+    asks_for(project, "second", "dlms")
+    before = studies.definition_hash(studies.read(project, "second"))
+    spoil(project, "myxoid", "Myxoid", "codelists/case_morphology.csv")
+    assert studies.definition_hash(studies.read(project, "second")) != before
+
+
 def test_the_definition_changes_with_any_file_of_the_folder(project):
     before = studies.definition_hash(studies.read(project, "dlms"))
     spoil(project, "myxoid", "Myxoid", "codelists/case_morphology.csv")
@@ -342,8 +384,10 @@ def listed_in(model: str, name: str) -> list[str]:
 def test_every_kind_of_criterion_has_a_model_and_is_in_the_union():
     prefix = "int_criterion_"
     files = {path.stem.removeprefix(prefix) for path in MODELS.rglob(f"{prefix}*.sql")}
-    assert files == set(studies.CRITERION_KINDS)
-    assert sorted(listed_in("int_criterion", "kinds")) == sorted(studies.CRITERION_KINDS)
+    assert files - {"own"} == set(studies.CRITERION_KINDS)
+    listed = listed_in("int_criterion", "kinds") + listed_in("int_criterion_own", "kinds")
+    assert sorted(listed) == sorted(studies.CRITERION_KINDS)
+    assert sorted(listed_in("int_criterion", "kinds")) == sorted(COHORT_KINDS)
 
 
 def test_every_kind_of_criterion_has_a_unit_test():

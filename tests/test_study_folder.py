@@ -1,7 +1,8 @@
 """Adding a folder is enough: a study made from another runs with no other change.
 
-One warehouse holds the first study and three made from it: one with a step more, one with another
-period and a shorter list of morphologies, one with the list of the group behind the first study.
+One warehouse holds the first study and others made from it: one with a step more, one with another
+period and a shorter list of morphologies, one with the list of the group behind the first study,
+and one that looks back for diagnoses and into another study's cohort.
 """
 
 import csv
@@ -27,6 +28,39 @@ from tests import generated_persons
 from tests.written_lake import Lake, settings_for
 
 N_PERSONS = 400
+# Days from a person's first requisition back to a hospital contact, by the person's place in turn;
+# by the index date some of them are a year to the day, or the index date itself.
+CONTACT_DAYS_BEFORE = (None, 0, 1, 200, 365, 366, 5000, -30)
+LOOK_BACK = """
+[[criterion]]
+name = "sarcoma_before"
+kind = "diagnosed_before"
+diagnosis_codes = ["DC49", "1719"]
+look_back_days = 365
+label = "No sarcoma coded in the year before"
+
+[[criterion]]
+name = "no_sarcoma_before"
+kind = "not_diagnosed_before"
+diagnosis_codes = ["DC49"]
+look_back_days = 5000
+label = "Sarcoma coded before"
+
+[[criterion]]
+name = "in_the_early_study"
+kind = "in_cohort"
+cohort = "dlms_early"
+label = "Not in the early study"
+
+[[criterion]]
+name = "not_in_the_aged_study"
+kind = "not_in_cohort"
+cohort = "dlms_aged"
+label = "In the study of 40 to 64"
+
+[[criterion]]
+name = "index_date_1980_2022"
+"""
 FIRST_ID = generated_persons.FIRST_PERSON_ID
 AGE_STEP = """
 [[criterion]]
@@ -57,6 +91,8 @@ def project(tmp_path_factory) -> Path:
     for code, instead in (("M8891", "M8892,superficial leiomyosarcoma,SNOMED,,,"), ("M8896", "")):
         line = f"{instead}\n" if instead else ""
         edit(place, "dlms_own_list", rf"{code},.*\n", line, "codelists/case_morphology.csv")
+    studies.create(place, "dlms_looks_back", "dlms", None)
+    edit(place, "dlms_looks_back", '\n[[criterion]]\nname = "index_date_1980_2022"\n', LOOK_BACK)
     return place
 
 
@@ -72,6 +108,20 @@ def persons() -> dict[int, dict]:
     return {p["id"]: p for p in generated_persons.generate(seed=5, n=N_PERSONS)}
 
 
+def contacts(persons: dict[int, dict]) -> list[tuple[int, dt.date, str]]:
+    """(person_id, first day, diagnosis) of hospital contacts before 2019, when LPR2 ended."""
+    made = []
+    for nth, person in enumerate(persons.values()):
+        days = [row["d_rekvdato"] for row in person["pathology"] if row["d_rekvdato"]]
+        before = CONTACT_DAYS_BEFORE[nth % len(CONTACT_DAYS_BEFORE)]
+        if days and before is not None:
+            day = min(days) - dt.timedelta(days=before)
+            if day < dt.date(2019, 1, 1):
+                code = "DC492" if day.year >= 1994 else "17190"
+                made.append((FIRST_ID + person["id"], day, code if nth % 3 else "DC443"))
+    return made
+
+
 @pytest.fixture(scope="module")
 def lake(project, persons, tmp_path_factory) -> Lake:
     settings = settings_for(tmp_path_factory.mktemp("study_folder"))
@@ -79,6 +129,9 @@ def lake(project, persons, tmp_path_factory) -> Lake:
     for table, rows in generated_persons.write_lake_rows(list(persons.values())).items():
         for row in rows:
             made.add(table, **row)
+    for number, (owner, day, code) in enumerate(contacts(persons)):
+        made.add("t_adm", person_id=owner, k_recnum=str(number), d_inddto=day, d_uddto=day)
+        made.add("t_diag", person_id=owner, v_recnum=str(number), c_diag=code, c_diagtype="A")
     made.write(generated_persons.COMPLETE_TO[1])
     made.build()
     return made
@@ -97,6 +150,7 @@ def test_every_study_of_the_folder_has_a_cohort(lake):
         "dlms",
         "dlms_aged",
         "dlms_early",
+        "dlms_looks_back",
         "dlms_own_list",
     ]
     n = {row["study_id"]: row["n"] for row in sizes}
@@ -122,6 +176,42 @@ def test_a_step_more_asks_for_the_age_on_the_index_date_and_changes_nothing_else
     assert set(expected.values()) == {"0", "1"}
 
 
+def test_steps_that_look_back_and_into_other_cohorts_are_answered_for_everybody(lake, persons):
+    found = bits(lake, "dlms_looks_back")
+    index_dates = {p: v["index_date"] for p, v in verdicts(lake, "dlms_looks_back").items()}
+    early, aged = (
+        {p for p, v in verdicts(lake, name).items() if v["is_included"]}
+        for name in ("dlms_early", "dlms_aged")
+    )
+
+    def coded(person: int, codes: tuple[str, ...], look_back_days: int) -> bool | None:
+        """Whether such a contact began on days -look_back_days to -1; None without day 0."""
+        if index_dates[person] is None:
+            return None
+        return any(
+            owner == person
+            and code.startswith(codes)
+            and 1 <= (index_dates[person] - day).days <= look_back_days
+            for owner, day, code in contacts(persons)
+        )
+
+    expected = {
+        person: "".join(
+            "1" if answer else "0"
+            for answer in (
+                coded(person, ("DC49", "1719"), 365),
+                coded(person, ("DC49",), 5000) is False,
+                person in early,
+                person not in aged,
+            )
+        )
+        for person in found
+    }
+    assert {person: answers[3:7] for person, answers in found.items()} == expected
+    for place in range(4):
+        assert {answers[place] for answers in expected.values()} == {"0", "1"}, place
+
+
 def age(person: dict, day: dt.date | None) -> int:
     """Birthdays had; -1 where either date is unknown."""
     born = person["cpr"]["birth_date"] if person["cpr"] else None
@@ -141,13 +231,13 @@ def test_a_shorter_list_and_period_leave_out_and_never_add(lake):
 
 
 def test_why_agrees_with_the_verdict_for_everybody(lake, project):
-    for name in ("dlms", "dlms_aged"):
+    for name in ("dlms", "dlms_aged", "dlms_looks_back"):
         study = studies.read(project, name)
         rows = lake.ask(f"select * from marts.exclusion_reasons where study_id = '{name}'")
         with connect(lake.settings, lake.home.warehouse, read_only=True) as con:
             for row in rows:
                 told = verdict.why(con, study, row["person_id"])
-                marks = re.findall(r"(?m)^[→ ] {1,3}\d \w+: (met|not met|no answer)\.", told)
+                marks = re.findall(r"(?m)^[→ ] {1,3}\d+ \w+: (met|not met|no answer)\.", told)
                 assert [mark == "met" for mark in marks] == [
                     bit == "1" for bit in row["criteria_bits"]
                 ]

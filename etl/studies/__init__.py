@@ -54,11 +54,12 @@ def read(project: Path, name: str) -> Study:
 
 
 def definition_hash(study: Study) -> str:
-    """SHA-256 over every file of the folder."""
-    return digest(
-        {
-            str(path.relative_to(study.folder)): file_hash(path)
-            for path in sorted(study.folder.rglob("*"))
-            if path.is_file()
-        }
-    )
+    """SHA-256 over every file of the folder, and of the studies whose cohorts it asks for."""
+    parts = {
+        str(path.relative_to(study.folder)): file_hash(path)
+        for path in sorted(study.folder.rglob("*"))
+        if path.is_file()
+    }
+    for other in sorted({one.cohort for one in study.criteria if one.cohort}):
+        parts[f"cohort of {other}"] = definition_hash(Reader(study.folder.parent / other).study())
+    return digest(parts)

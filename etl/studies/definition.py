@@ -46,6 +46,9 @@ class Criterion:
     minimum_days: int | None
     minimum_years: int | None = None
     below_years: int | None = None
+    diagnosis_codes: tuple[str, ...] = ()  # beginnings of diagnoses
+    look_back_days: int | None = None
+    cohort: str | None = None  # another study
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,17 @@ CRITERION_KINDS = {
     "years; an unknown birth date is not met.",
     "alive_after_index": "Not dead on or before the index date (found at autopsy).",
     "confirmed_on_review": "A lesion that a review confirms as one of `[index_event] confirmed`.",
+    "diagnosed_before": "A hospital diagnosis that begins with one of `diagnosis_codes`, in a "
+    "contact that began on one of the `look_back_days` days before the index date; the index date "
+    "itself does not count.",
     "follow_up_at_least": "Followed for at least `minimum_days` days.",
+    "in_cohort": "In the cohort of the study `cohort`, whatever the index date there.",
     "index_date_in_period": "The index date lies in `[population]`, both days included, and no "
     "primary tumour was seen before the first.",
+    "not_diagnosed_before": "No hospital diagnosis that begins with one of `diagnosis_codes`, in "
+    "a contact that began on one of the `look_back_days` days before the index date; one on the "
+    "index date itself does not count.",
+    "not_in_cohort": "Not in the cohort of the study `cohort`, whatever the index date there.",
     "primary_tumour": "At least one requisition of a primary behaviour on skin, not only "
     "metastases.",
     "resident_at_index": "Resident in Denmark on the index date.",
@@ -22,8 +30,14 @@ CRITERION_KINDS = {
 # What a criterion says beside name, kind and label: all of it with its kind, none with another.
 CRITERION_PARAMETERS = {
     "age_at_index": ("minimum_years", "below_years"),
+    "diagnosed_before": ("diagnosis_codes", "look_back_days"),
     "follow_up_at_least": ("minimum_days",),
+    "in_cohort": ("cohort",),
+    "not_diagnosed_before": ("diagnosis_codes", "look_back_days"),
+    "not_in_cohort": ("cohort",),
 }
+# What asks for another study's cohort; a study that is asked for asks for none itself.
+COHORT_KINDS = ("in_cohort", "not_in_cohort")
 # Without them somebody without an index date, or dead before it, would be followed.
 NEEDED_KINDS = ("alive_after_index", "follow_up_at_least")
 # What a factor of each kind says, beside name, label, kind and reference; the rest may be left out.
@@ -80,7 +94,8 @@ KEYS = {
     },
     "criterion": {
         "name": "text", "kind": "text", "label": "text", "minimum_days": "days from 1?",
-        "minimum_years": "years?", "below_years": "years?",
+        "minimum_years": "years?", "below_years": "years?", "diagnosis_codes": "texts?",
+        "look_back_days": "days from 1?", "cohort": "text?",
     },
     "follow_up": {
         "end_of_data": "date", "capped_by": "texts", "clinical_match_days": "days",
@@ -141,6 +156,12 @@ MEANINGS = {
         "minimum_days": "With follow_up_at_least: days of follow-up, included.",
         "minimum_years": "With age_at_index: the youngest age, included.",
         "below_years": "With age_at_index: the first age that is too old.",
+        "diagnosis_codes": "With diagnosed_before and not_diagnosed_before: beginnings of "
+        "hospital diagnoses, SKS such as DC44 or ICD-8 digits.",
+        "look_back_days": "With diagnosed_before and not_diagnosed_before: how many days before "
+        "the index date are looked at; 365 are days -365 to -1.",
+        "cohort": "With in_cohort and not_in_cohort: another study of the folder, one that asks "
+        "for no cohort itself.",
     },
     "follow_up": {
         "end_of_data": "Last day of follow-up, included.",

@@ -15,6 +15,7 @@ from etl.studies.definition import Criterion, Factor, Outcome, Study
 from etl.studies.language import (
     CLINICAL_COLUMNS,
     CODE_SHAPES,
+    COHORT_KINDS,
     CRITERION_KINDS,
     CRITERION_PARAMETERS,
     FACTOR_KINDS,
@@ -275,6 +276,9 @@ class Reader:
                 entry.get("minimum_days"),
                 entry.get("minimum_years"),
                 entry.get("below_years"),
+                tuple(entry.get("diagnosis_codes", ())),
+                entry.get("look_back_days"),
+                entry.get("cohort"),
             )
         self.look("criterion")
         for kind in NEEDED_KINDS:
@@ -295,13 +299,43 @@ class Reader:
                 raise self.refuse(f"{what} has no {key}", "it with this kind", "Add it.")
         for key in sorted(set(entry) - {"name", "kind", "label", *needed}):
             self.key = key
-            owner = next(k for k, keys in CRITERION_PARAMETERS.items() if key in keys)
-            raise self.refuse(f"{what} has a {key}", f"it with kind {owner}, and with no other")
+            owners = [k for k, keys in CRITERION_PARAMETERS.items() if key in keys]
+            raise self.refuse(
+                f"{what} has a {key}", f"it with kind {' or '.join(owners)}, and with no other"
+            )
         if kind == "age_at_index" and entry["minimum_years"] >= entry["below_years"]:
             self.key = "below_years"
             raise self.refuse(
                 f"{what} is from {entry['minimum_years']} to below {entry['below_years']} years",
                 "the first before the second",
+            )
+        if "diagnosis_codes" in entry:
+            self.key = "diagnosis_codes"
+            self.hold_beginnings(f"{what} diagnosis_codes", entry["diagnosis_codes"], HOSPITAL)
+        if kind in COHORT_KINDS:
+            self.key = "cohort"
+            self.hold_cohort(what, entry["cohort"])
+
+    def hold_cohort(self, what: str, other: str) -> None:
+        """Another study of the folder, and one that hangs on no cohort itself: no cycle can be."""
+        store = self.folder.parent
+        others = sorted(
+            p.parent.name for p in store.glob("*/study.toml") if p.parent != self.folder
+        )
+        if other not in others:
+            raise self.refuse(
+                f"{what} names the study '{other}'",
+                f"another study of the folder: {', '.join(others) or 'there is none'}",
+            )
+        text = (store / other / "study.toml").read_text(encoding="utf-8")
+        try:
+            asked = [entry.get("kind") for entry in tomllib.loads(text).get("criterion", [])]
+        except tomllib.TOMLDecodeError:
+            return  # told where that study is read
+        if set(asked) & set(COHORT_KINDS):
+            raise self.refuse(
+                f"{what} names the study '{other}', which asks for a cohort itself",
+                "a study without such a criterion, so that no two hang on each other",
             )
 
     def outcome(self, nth: int, entry: dict, primary_behaviours: list[str]) -> Outcome:

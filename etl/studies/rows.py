@@ -15,7 +15,9 @@ TABLES = {
     "outcome_hospital_code": "study_id text, outcome text, code text",
     "capping_register": "study_id text, register text",
     "criterion": "study_id text, step integer, criterion text, kind text, label text, "
-    "minimum_days integer, minimum_years integer, below_years integer",
+    "minimum_days integer, minimum_years integer, below_years integer, look_back_days integer, "
+    "cohort text",
+    "criterion_code": "study_id text, step integer, code text",
     "outcome": "study_id text, outcome text, label text, place text, from_day integer, "
     "clinical_column text, threshold double",
     "outcome_behaviour": "study_id text, outcome text, behaviour text",
@@ -58,8 +60,12 @@ def _rows(study: Study) -> dict[str, list[tuple]]:
         ],
         "capping_register": [(name, register) for register in study.capped_by],
         "criterion": [
-            (name, c.step, c.name, c.kind, c.label, c.minimum_days, c.minimum_years, c.below_years)
+            (name, c.step, c.name, c.kind, c.label, c.minimum_days, c.minimum_years, c.below_years,
+             c.look_back_days, c.cohort)
             for c in study.criteria
+        ],
+        "criterion_code": [
+            (name, c.step, code) for c in study.criteria for code in c.diagnosis_codes
         ],
         "outcome": [
             (name, o.name, o.label, o.place, o.from_day, o.clinical_column, o.threshold)

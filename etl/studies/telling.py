@@ -51,6 +51,9 @@ def asked(study: Study, one: Criterion) -> str:
         "minimum_days": one.minimum_days,
         "minimum_years": one.minimum_years,
         "below_years": one.below_years,
+        "diagnosis_codes": " or ".join(one.diagnosis_codes),
+        "look_back_days": one.look_back_days,
+        "cohort": one.cohort,
     }
     words = CRITERION_KINDS[one.kind].replace("as one of `[index_event]", "as `[index_event]")
     for name, value in values.items():

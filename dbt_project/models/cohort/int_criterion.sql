@@ -1,31 +1,30 @@
 -- One row per study, candidate person and step: whether the criterion is met.
--- The kinds are those of etl.studies.CRITERION_KINDS and of the files int_criterion_<kind>.sql; a
--- test holds the three lists together.
+-- What a study asks of its own candidates, and what it asks of another study's cohort.
 {% set kinds = [
-    'age_at_index',
-    'primary_tumour',
-    'reviewed',
-    'confirmed_on_review',
-    'index_date_in_period',
-    'resident_at_index',
-    'alive_after_index',
-    'follow_up_at_least',
+    'in_cohort',
+    'not_in_cohort',
 ] %}
 
 with
 
 criteria as (
 
+    select
+        study_id,
+        person_id,
+        step,
+        is_met
+    from {{ ref('int_criterion_own') }}
+
     {% for kind in kinds %}
+        union all
+
         select
             study_id,
             person_id,
             step,
             is_met
         from {{ ref('int_criterion_' ~ kind) }}
-        {% if not loop.last %}
-            union all
-        {% endif %}
     {% endfor %}
 
 )
