@@ -132,8 +132,9 @@ def export_tables(
         elif "refresh_id" in columns:
             where, of = ["refresh_id = ?"], [refresh_id]
         elif persons:
-            # What is about everybody leaves with the study's candidates only.
-            where = [" or ".join(f"{column} in ({CANDIDATES})" for column in persons)]
+            # What is about everybody leaves with the study's candidates, and with what is of nobody.
+            among = " or ".join(f"{column} in ({CANDIDATES})" for column in persons)
+            where = [f"({among} or coalesce({', '.join(persons)}) is null)"]
             of = [study] * len(persons)
         own = [f"{_own_id(column + '::varchar')} as {column}" for column in persons]
         if "row_key" in columns:
