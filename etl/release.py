@@ -132,7 +132,7 @@ def export_tables(
         elif "refresh_id" in columns:
             where, of = ["refresh_id = ?"], [refresh_id]
         elif persons:
-            # What is about everybody leaves with the study's candidates, and with what is of nobody.
+            # Of what is about everybody leave the study's candidates, and what is of nobody.
             among = " or ".join(f"{column} in ({CANDIDATES})" for column in persons)
             where = [f"({among} or coalesce({', '.join(persons)}) is null)"]
             of = [study] * len(persons)

@@ -69,8 +69,8 @@ def test_a_study_is_exported_alone_with_persons_as_text(tmp_path):
     )
     con.execute("create table marts.exclusion_reasons as from marts.cohort")
     con.execute(
-        "create table marts.linkage_conflict as select * from (values (1), (9007199254740993), (null)) "
-        "as t (person_id)"
+        "create table marts.linkage_conflict as "
+        "select * from (values (1), (9007199254740993), (null)) as t (person_id)"
     )
     own = release.give_own_ids(con, "dlms", b"a key of the study's own")
     release.export_tables(con, "dlms", "now", tmp_path)

@@ -11,7 +11,7 @@ import pytest
 from etl import registers, studies
 from etl.errors import StudyError
 from etl.settings import CHECKOUT
-from etl.studies.language import COHORT_KINDS
+from etl.studies.language import COHORT_KINDS, OUTCOME_KINDS
 
 MODELS = CHECKOUT / "dbt_project" / "models"
 DLMS = CHECKOUT / "dbt_project" / "studies" / "dlms"
@@ -99,6 +99,22 @@ def test_a_study_without_any_entry_of_a_kind_is_refused(project, section):
 
 
 CONTRADICTIONS = {
+    "kind of outcome that is none": (
+        'kind = "tumour"', 'kind = "tumor"', "Did you mean 'tumour'?",
+    ),
+    "outcome without what its kind needs": (
+        'kind = "tumour"', 'kind = "first_of"', "of kind first_of has no parts",
+    ),
+    "outcome with what its kind has not": (
+        'kind = "tumour"\n', 'kind = "tumour"\ncause_codes = ["C44"]\n',
+        "of kind tumour has cause_codes. Expected only behaviours, place",
+    ),
+    "first of nothing": (
+        "[[outcome]]\n",
+        '[[outcome]]\nname = "any"\nkind = "first_of"\nparts = ["metastases"]\nlabel = "Any"\n'
+        "risk_difference_threshold = 0.1\n\n[[outcome]]\n",
+        "parts names 'metastases'. Expected one of metastasis, local_recurrence",
+    ),
     "diagnosis that no hospital writes": (
         'kind = "reviewed"',
         'kind = "diagnosed_before"\ndiagnosis_codes = ["C49"]\nlook_back_days = 365',
@@ -238,7 +254,7 @@ def test_a_contradiction_is_refused_with_one_clear_line(project, name):
 TOLD_ELSEWHERE = {
     "end before the beginning", "follow-up without days", "nobody asks who is alive",
     "entries that are no entries", "unreadable toml", "section that is no table",
-    "primary that is no candidate", "two criteria of a name",
+    "primary that is no candidate", "two criteria of a name", "first of nothing",
 }  # fmt: skip
 
 
@@ -388,6 +404,19 @@ def test_every_kind_of_criterion_has_a_model_and_is_in_the_union():
     listed = listed_in("int_criterion", "kinds") + listed_in("int_criterion_own", "kinds")
     assert sorted(listed) == sorted(studies.CRITERION_KINDS)
     assert sorted(listed_in("int_criterion", "kinds")) == sorted(COHORT_KINDS)
+
+
+def test_every_kind_of_outcome_is_read_by_one_model():
+    models = {
+        "tumour": "int_outcome_tumour", "clinical_date": "int_outcome_tumour",
+        "diagnosis": "int_outcome_diagnosis", "death": "int_outcome_death",
+        "first_of": "int_outcome_date",
+    }  # fmt: skip
+    assert models.keys() == OUTCOME_KINDS.keys()
+    union = (MODELS / "cohort" / "int_outcome_date.sql").read_text(encoding="utf-8")
+    files = {path.stem for path in MODELS.rglob("int_outcome_*.sql")}
+    assert files == set(models.values())
+    assert set(re.findall(r"ref\('(\w+)'\)", union)) == files - {"int_outcome_date"}
 
 
 def test_every_kind_of_criterion_has_a_unit_test():

@@ -30,7 +30,43 @@ from tests.written_lake import Lake, settings_for
 N_PERSONS = 400
 # Days from a person's first requisition back to a hospital contact, by the person's place in turn;
 # by the index date some of them are a year to the day, or the index date itself.
-CONTACT_DAYS_BEFORE = (None, 0, 1, 200, 365, 366, 5000, -30)
+CONTACT_DAYS_BEFORE = (None, 0, 1, 200, 365, 366, 5000, -29, -30, -400)
+MORE_OUTCOMES = """
+[[outcome]]
+name = "death"
+label = "Death"
+kind = "death"
+risk_difference_threshold = 0.1
+
+[[outcome]]
+name = "death_of_the_heart"
+label = "Death of the heart"
+kind = "death"
+cause_codes = ["I", "410"]
+risk_difference_threshold = 0.1
+
+[[outcome]]
+name = "sarcoma_coded"
+label = "Sarcoma coded by a hospital"
+kind = "diagnosis"
+diagnosis_codes = ["DC49", "1719"]
+from_day = 30
+risk_difference_threshold = 0.1
+
+[[outcome]]
+name = "metastasis_in_the_clinic"
+label = "Metastasis in the clinical database"
+kind = "clinical_date"
+clinical_column = "metastasis_date"
+risk_difference_threshold = 0.1
+
+[[outcome]]
+name = "progression"
+label = "Metastasis, local recurrence or death"
+kind = "first_of"
+parts = ["metastasis", "local_recurrence", "death"]
+risk_difference_threshold = 0.1
+"""
 LOOK_BACK = """
 [[criterion]]
 name = "sarcoma_before"
@@ -93,6 +129,8 @@ def project(tmp_path_factory) -> Path:
         edit(place, "dlms_own_list", rf"{code},.*\n", line, "codelists/case_morphology.csv")
     studies.create(place, "dlms_looks_back", "dlms", None)
     edit(place, "dlms_looks_back", '\n[[criterion]]\nname = "index_date_1980_2022"\n', LOOK_BACK)
+    studies.create(place, "dlms_more_outcomes", "dlms", None)
+    edit(place, "dlms_more_outcomes", "[[factor]]\n", f"{MORE_OUTCOMES}\n[[factor]]\n")
     return place
 
 
@@ -151,6 +189,7 @@ def test_every_study_of_the_folder_has_a_cohort(lake):
         "dlms_aged",
         "dlms_early",
         "dlms_looks_back",
+        "dlms_more_outcomes",
         "dlms_own_list",
     ]
     n = {row["study_id"]: row["n"] for row in sizes}
@@ -276,6 +315,48 @@ def test_why_refuses_a_stranger_and_what_is_no_id(lake, project):
         with pytest.raises(Exception, match="never a personal number") as error:
             steps.study_why(lake.settings, "dlms", given)
         assert given not in str(error.value)
+
+
+# ------------------------------------------------------------------ outcomes of other kinds
+
+
+def test_death_and_diagnoses_and_the_first_of_several_are_outcomes(lake, persons):
+    study = "dlms_more_outcomes"
+    cohort = {
+        row["person_id"]: row
+        for row in lake.ask(f"select * from marts.cohort where study_id = '{study}'")
+    }
+    told = {
+        outcome: events(lake, study, outcome)
+        for outcome in ("metastasis", "local_recurrence", "death", "sarcoma_coded",
+                        "metastasis_in_the_clinic", "death_of_the_heart", "progression")
+    }  # fmt: skip
+    assert told["death"].keys() == cohort.keys(), "nobody of the cohort is dead on the index date"
+    for person, row in cohort.items():
+        end, died = row["follow_up_end_date"], row["death_date"]
+        is_dead = died is not None and died <= end
+        last = ((died if is_dead else end) - row["index_date"]).days
+        assert told["death"][person] == (int(is_dead), last)
+        coded = min(
+            (
+                (day - row["index_date"]).days
+                for owner, day, code in contacts(persons)
+                if owner == person
+                and code.startswith(("DC49", "1719"))
+                and (day - row["index_date"]).days >= 30
+            ),
+            default=None,
+        )
+        is_coded = coded is not None and coded <= last
+        expected = (1, coded) if is_coded else (2 * is_dead, last)
+        assert told["sarcoma_coded"][person] == expected
+    codes = {code for outcome in told.values() for code, _ in outcome.values()}
+    assert codes == {0, 1, 2}
+    for person, (code, day) in told["progression"].items():
+        parts = [told[name][person] for name in ("metastasis", "local_recurrence", "death")]
+        assert (code, day) == min(
+            ((1, d) if c == 1 else (0, d) for c, d in parts), key=lambda part: (part[1], -part[0])
+        )
 
 
 # ------------------------------------------------------------------ compare

@@ -11,12 +11,15 @@ class Outcome:
 
     name: str
     label: str
+    kind: str
     behaviours: tuple[str, ...]
-    place: str
+    place: str | None
     from_day: int | None
     clinical_column: str | None
     threshold: float  # risk difference above which a factor is high-risk, a proportion
     hospital_codes: tuple[str, ...] = ()  # beginnings of diagnoses; a cross-check only
+    codes: tuple[str, ...] = ()  # beginnings of the diagnoses or causes of death that it is
+    parts: tuple[str, ...] = ()  # outcomes of which it is the first
 
 
 @dataclass(frozen=True)

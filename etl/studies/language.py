@@ -50,6 +50,26 @@ FACTOR_KINDS = {
     "review_value": ("column", "levels"),
     "sex": ("levels",),
 }
+# Kind of outcome → what it is.
+OUTCOME_KINDS = {
+    "clinical_date": "The date in the clinical database's `clinical_column`, of a row that belongs "
+    "to the index tumour.",
+    "death": "Death, of any cause or, with `cause_codes`, of such an underlying cause; other "
+    "deaths then compete.",
+    "diagnosis": "The first day of a hospital contact with a diagnosis that begins with one of "
+    "`diagnosis_codes`.",
+    "first_of": "The first of the outcomes `parts`.",
+    "tumour": "A case morphology of one of the `behaviours` at the `place`, or the date in the "
+    "clinical database's `clinical_column`, whichever is earlier.",
+}
+# What an outcome of each kind says beside name, label, kind and threshold: needed, and possible.
+OUTCOME_PARAMETERS = {
+    "clinical_date": (("clinical_column",), ("from_day", "hospital_codes")),
+    "death": ((), ("cause_codes",)),
+    "diagnosis": (("diagnosis_codes",), ("from_day",)),
+    "first_of": (("parts",), ()),
+    "tumour": (("behaviours", "place"), ("from_day", "clinical_column", "hospital_codes")),
+}
 PLACES = ("anywhere", "index")
 CLINICAL_COLUMNS = ("local_recurrence_date", "metastasis_date")
 REVIEW_NUMBERS = (
@@ -70,6 +90,10 @@ CODE_SHAPES = {
 }
 # What the codes of the cross-checks begin with, as their registers write them.
 REGISTRY = (r"[A-Z]\d{2}[0-9A-Z]{0,3}", "an ICD-10 code without the D of SKS, such as C44")
+CAUSE = (
+    r"[A-Z]\d?|[A-Z]\d{2}[0-9A-Z]{0,3}|\d{3,5}",
+    "what an ICD-10 code without the D of SKS begins with, such as C44 or I, or ICD-8 digits",
+)
 HOSPITAL = (
     r"D[A-Z]\d{2}[0-9A-Z]{0,5}|\d{3,5}",
     "a diagnosis as hospitals write it, SKS such as DC77 or ICD-8 digits",
@@ -102,8 +126,9 @@ KEYS = {
         "horizons_days": "list of days",
     },
     "outcome": {
-        "name": "text", "label": "text", "behaviours": "texts", "place": "text",
-        "from_day": "days from 1?", "clinical_column": "text?", "hospital_codes": "texts?",
+        "name": "text", "label": "text", "kind": "text", "behaviours": "texts?", "place": "text?",
+        "from_day": "days from 1?", "clinical_column": "text?", "diagnosis_codes": "texts?",
+        "cause_codes": "texts?", "parts": "texts?", "hospital_codes": "texts?",
         "risk_difference_threshold": "proportion",
     },
     "factor": {
@@ -173,12 +198,19 @@ MEANINGS = {
     "outcome": {
         "name": "Name of the outcome in the marts.",
         "label": "Name of the outcome as it is printed.",
+        "kind": "What it is: one of the kinds of outcome.",
         "behaviours": "Last characters of a case morphology that are the outcome.",
         "place": "Where it counts: `anywhere`, or at the place of the `index` tumour.",
-        "from_day": "First day after the index date on which it can occur, included; on or before "
-        "the index date it is prevalent, between them it does not count.",
+        "from_day": "First day after the index date on which it can occur, included. What comes "
+        "before does not count and makes nobody prevalent; without it, whoever had the outcome on "
+        "or before the index date is prevalent.",
         "clinical_column": "Date column of the clinical database that is the outcome too; the "
         "earlier of the two counts.",
+        "diagnosis_codes": "Beginnings of hospital diagnoses that are the outcome, SKS such as "
+        "DI21 or ICD-8 digits.",
+        "cause_codes": "Beginnings of underlying causes of death, ICD-10 without the D of SKS such "
+        "as C44, or ICD-8 digits.",
+        "parts": "Names of other outcomes, none of them of kind first_of.",
         "hospital_codes": "Beginnings of hospital diagnoses of it: reported beside it, never one.",
         "risk_difference_threshold": "A factor is high-risk above this difference, a proportion.",
     },

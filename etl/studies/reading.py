@@ -13,6 +13,7 @@ from etl import registers
 from etl.errors import StudyError
 from etl.studies.definition import Criterion, Factor, Outcome, Study
 from etl.studies.language import (
+    CAUSE,
     CLINICAL_COLUMNS,
     CODE_SHAPES,
     COHORT_KINDS,
@@ -23,6 +24,8 @@ from etl.studies.language import (
     HOSPITAL,
     KEYS,
     NEEDED_KINDS,
+    OUTCOME_KINDS,
+    OUTCOME_PARAMETERS,
     PLACES,
     REGISTRY,
     REVIEW_COLUMNS,
@@ -93,6 +96,7 @@ class Reader:
         self.hold_beginnings(
             "[index_event] registry_sites", event.get("registry_sites", []), REGISTRY
         )
+        self.hold_first_of(raw["outcome"])
         return Study(
             study_id=self.folder.name,
             folder=self.folder,
@@ -341,19 +345,25 @@ class Reader:
     def outcome(self, nth: int, entry: dict, primary_behaviours: list[str]) -> Outcome:
         what = f"outcome '{entry['name']}'"
         self.look("outcome", nth)
-        self.key = "place"
-        self.hold_known(f"{what} place", [entry["place"]], PLACES)
+        self.hold_outcome_keys(entry, what)
+        if "place" in entry:
+            self.key = "place"
+            self.hold_known(f"{what} place", [entry["place"]], PLACES)
+        behaviours = entry.get("behaviours", [])
         self.key = "behaviours"
-        self.hold_unique(f"{what} behaviour", entry["behaviours"])
+        self.hold_unique(f"{what} behaviour", behaviours)
+        for key, shape in (("diagnosis_codes", HOSPITAL), ("cause_codes", CAUSE)):
+            self.key = key
+            self.hold_beginnings(f"{what} {key}", entry.get(key, []), shape)
         self.key = "hospital_codes"
         self.hold_beginnings(f"{what} hospital_codes", entry.get("hospital_codes", []), HOSPITAL)
         column = entry.get("clinical_column")
         if column is not None:
             self.key = "clinical_column"
             self.hold_known(f"{what} clinical_column", [column], CLINICAL_COLUMNS)
-        own = set(entry["behaviours"]) & set(primary_behaviours)
+        own = set(behaviours) & set(primary_behaviours)
         self.key = None
-        if entry["place"] == "index" and own and "from_day" not in entry:
+        if entry.get("place") == "index" and own and "from_day" not in entry:
             raise self.refuse(
                 f"{what} at the index place has the primary behaviour '{min(own)}' and no from_day",
                 "from_day, since the index tumour itself would be the outcome",
@@ -362,13 +372,42 @@ class Reader:
         return Outcome(
             entry["name"],
             entry["label"],
-            tuple(entry["behaviours"]),
-            entry["place"],
+            entry["kind"],
+            tuple(behaviours),
+            entry.get("place"),
             entry.get("from_day"),
             column,
             float(entry["risk_difference_threshold"]),
             tuple(entry.get("hospital_codes", ())),
+            tuple(entry.get("diagnosis_codes", entry.get("cause_codes", ()))),
+            tuple(entry.get("parts", ())),
         )
+
+    def hold_outcome_keys(self, entry: dict, what: str) -> None:
+        """The keys of its kind, and no other."""
+        self.key = "kind"
+        self.hold_known(f"{what} kind", [entry["kind"]], OUTCOME_KINDS)
+        needed, possible = OUTCOME_PARAMETERS[entry["kind"]]
+        self.key = None
+        for key in needed:
+            if key not in entry:
+                raise self.refuse(
+                    f"{what} of kind {entry['kind']} has no {key}", "it with this kind", "Add it."
+                )
+        whole = {"name", "label", "kind", "risk_difference_threshold", *needed, *possible}
+        for key in sorted(set(entry) - whole):
+            self.key = key
+            raise self.refuse(
+                f"{what} of kind {entry['kind']} has {key}",
+                f"only {', '.join((*needed, *possible)) or 'name and label'} with this kind",
+            )
+
+    def hold_first_of(self, entries: list[dict]) -> None:
+        """Parts are outcomes of the study, and no firsts themselves: no cycle can be."""
+        whole = [entry["name"] for entry in entries if entry["kind"] != "first_of"]
+        for nth, entry in enumerate(entries):
+            self.look("outcome", nth, "parts")
+            self.hold_known(f"outcome '{entry['name']}' parts", entry.get("parts", []), whole)
 
     def factors(self, entries: list[dict], rule_factors: list[str]) -> Iterator[Factor]:
         by_name = {entry["name"]: entry for entry in entries}

@@ -18,9 +18,11 @@ TABLES = {
     "minimum_days integer, minimum_years integer, below_years integer, look_back_days integer, "
     "cohort text",
     "criterion_code": "study_id text, step integer, code text",
-    "outcome": "study_id text, outcome text, label text, place text, from_day integer, "
+    "outcome": "study_id text, outcome text, label text, kind text, place text, from_day integer, "
     "clinical_column text, threshold double",
     "outcome_behaviour": "study_id text, outcome text, behaviour text",
+    "outcome_code": "study_id text, outcome text, code text",
+    "outcome_part": "study_id text, outcome text, part text",
     "factor": "study_id text, factor text, label text, kind text, reference text, "
     "n_columns integer, yes_level text, is_rule_factor boolean",
     "factor_level": "study_id text, factor text, level text, source_column text, value text, "
@@ -68,12 +70,14 @@ def _rows(study: Study) -> dict[str, list[tuple]]:
             (name, c.step, code) for c in study.criteria for code in c.diagnosis_codes
         ],
         "outcome": [
-            (name, o.name, o.label, o.place, o.from_day, o.clinical_column, o.threshold)
+            (name, o.name, o.label, o.kind, o.place, o.from_day, o.clinical_column, o.threshold)
             for o in study.outcomes
         ],
         "outcome_behaviour": [
             (name, o.name, value) for o in study.outcomes for value in o.behaviours
         ],
+        "outcome_code": [(name, o.name, code) for o in study.outcomes for code in o.codes],
+        "outcome_part": [(name, o.name, part) for o in study.outcomes for part in o.parts],
         "factor": [
             (name, f.name, f.label, f.kind, f.reference, len(f.columns) or len(f.parts),
              f.high_level, f.is_rule_factor)

@@ -17,6 +17,8 @@ from etl.studies.language import (
     FACTOR_KINDS,
     KEYS,
     MEANINGS,
+    OUTCOME_KINDS,
+    OUTCOME_PARAMETERS,
     PLACES,
     REVIEW_COLUMNS,
     TYPES,
@@ -43,6 +45,7 @@ _CHOICES = {
     ("criterion", "kind"): CRITERION_KINDS,
     ("factor", "kind"): FACTOR_KINDS,
     ("factor", "column"): REVIEW_COLUMNS,
+    ("outcome", "kind"): OUTCOME_KINDS,
     ("outcome", "place"): PLACES,
     ("outcome", "clinical_column"): CLINICAL_COLUMNS,
 }
@@ -62,6 +65,8 @@ def _section(section: str) -> dict:
     rules = []
     if section == "criterion":
         rules = [_of_kind(kind, CRITERION_PARAMETERS.get(kind, ())) for kind in CRITERION_KINDS]
+    elif section == "outcome":
+        rules = [_of_kind(kind, needed) for kind, (needed, _) in OUTCOME_PARAMETERS.items()]
     elif section == "factor":
         rules = [_of_kind(kind, needed) for kind, needed in FACTOR_KINDS.items()]
     return {
@@ -112,6 +117,11 @@ def tables() -> str:
     for kind, words in CRITERION_KINDS.items():
         needed = ", ".join(f"`{key}`" for key in CRITERION_PARAMETERS.get(kind, ()))
         lines.append(f"| `{kind}` | {needed} | {words} |")
+    lines += ["", "### Kinds of outcome", "", "| kind | with | what it is |", "|---|---|---|"]
+    for kind, words in OUTCOME_KINDS.items():
+        needed, possible = OUTCOME_PARAMETERS[kind]
+        keys = [f"`{key}`" for key in needed] + [f"`{key}` (may be left out)" for key in possible]
+        lines.append(f"| `{kind}` | {', '.join(keys)} | {words} |")
     lines += ["", "### Kinds of factor", "", "| kind | with |", "|---|---|"]
     for kind, needed in FACTOR_KINDS.items():
         lines.append(f"| `{kind}` | {', '.join(f'`{key}`' for key in needed)} |")

@@ -63,10 +63,20 @@ def asked(study: Study, one: Criterion) -> str:
 
 def _outcome(one: Outcome) -> str:
     where = "at the index place" if one.place == "index" else "anywhere"
-    told = f"  {one.name}: behaviour {', '.join(one.behaviours)} {where}"
+    codes = " or ".join(one.codes)
+    told = (
+        f"  {one.name}: "
+        + {
+            "clinical_date": f"{one.clinical_column} of the clinical database",
+            "death": f"death of {codes}" if codes else "death of any cause",
+            "diagnosis": f"a hospital diagnosis that begins with {codes}",
+            "first_of": f"the first of {' and '.join(one.parts)}",
+            "tumour": f"behaviour {', '.join(one.behaviours)} {where}",
+        }[one.kind]
+    )
     if one.from_day:
         told += f", from day {one.from_day} on"
-    if one.clinical_column:
+    if one.clinical_column and one.kind == "tumour":
         told += f", or {one.clinical_column} of the clinical database"
     return told + f"; high-risk above {100 * one.threshold:g} percentage points"
 
