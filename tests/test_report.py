@@ -14,7 +14,7 @@ from etl import report
 from etl.estimate import FactorPlan as Factor
 from etl.estimate import OutcomePlan as Outcome
 from etl.estimate import Plan
-from etl.report import cohort, curves, drawing, forest
+from etl.report import cohort, curves, drawing, forest, stability
 from etl.settings import CHECKOUT
 
 HORIZON = 1826
@@ -98,7 +98,8 @@ def _contrast(risk: dict, other: dict) -> dict:
     }
     if risk["estimate"] is None or other["estimate"] is None:
         names = ("risk_difference", "std_error", "lower", "upper", "recommended_lower",
-                 "recommended_upper")  # fmt: skip
+                 "recommended_upper", "p_value", "risk_ratio", "ratio_lower",
+                 "ratio_upper")  # fmt: skip
         return row | dict.fromkeys(names)
     d = risk["estimate"] - other["estimate"]
     error = sqrt(risk["std_error"] ** 2 + other["std_error"] ** 2)
@@ -112,7 +113,8 @@ def _contrast(risk: dict, other: dict) -> dict:
     )
     return row | {
         "risk_difference": d, "std_error": error, "lower": d - Z * error, "upper": d + Z * error,
-        "recommended_lower": d - down, "recommended_upper": d + up,
+        "recommended_lower": d - down, "recommended_upper": d + up, "p_value": 0.0313,
+        "risk_ratio": 2.5, "ratio_lower": 1.0625, "ratio_upper": 5.75,
     }  # fmt: skip
 
 
@@ -156,6 +158,47 @@ def document(plan: Plan, empty: bool = False) -> dict:
         "risks": risks,
         "contrasts": contrasts,
         "rule": rule,
+        "gray_test": [
+            {
+                "outcome": o.name,
+                "factor": f.name,
+                "statistic": 7.5,
+                "degrees_of_freedom": 1,
+                "p_value": None if empty else 0.0062,
+                "note": None,
+            }
+            for o, f in product(plan.outcomes, plan.factors)
+        ],
+        "time_lost": [
+            {key: r[key] for key in ("outcome", "factor", "level", "horizon_days", "note")}
+            | (
+                {"days_lost": None, "std_error": None, "lower": None, "upper": None}
+                if empty
+                else {"days_lost": 41.25, "std_error": 9.5, "lower": 22.6, "upper": 59.9}
+            )
+            for r in risks
+        ],
+        "follow_up": [
+            {
+                "outcome": o.name,
+                "n": 0 if empty else 381,
+                "lower_quartile_days": 1313,
+                "median_days": 2717,
+                "upper_quartile_days": None,
+                "last_event_days": 1409,
+                "last_days": 8217,
+            }
+            for o in plan.outcomes
+        ],
+        "yearly": [
+            {"outcome": o.name, "year": year, "at_risk": 381 - 50 * year, "events": 5 - year}
+            for o in plan.outcomes
+            for year in range(1, 6)
+        ],
+        "schedule": [
+            {"year": year, "visits": 2 if year == 1 else 1, "is_imaged_at_high_risk": year <= 2}
+            for year in range(1, 5)
+        ],
         "missing": [{"factor": f.name, "n": 17 * i} for i, f in enumerate(plan.factors)],
         "prevalent": [{"outcome": o.name, "n": 3 * i} for i, o in enumerate(plan.outcomes)],
         "methods": {"estimator": "Aalen–Johansen", "level": 0.95},
@@ -253,10 +296,11 @@ def write_figures(plan: Plan, folder: Path, empty: bool = False) -> list[Path]:
     folder.mkdir()
     pairs = {
         name: (folder / f"{name}.svg", folder / f"{name}.png")
-        for name in ("forest_plot", "cumulative_incidence", "cohort_flow")
+        for name in ("forest_plot", "cumulative_incidence", "stability", "cohort_flow")
     }
     report.forest_plot(document(plan, empty), plan, *pairs["forest_plot"])
     report.cumulative_incidence([] if empty else curve(plan), plan, *pairs["cumulative_incidence"])
+    report.stability_strip(document(plan, empty), plan, *pairs["stability"])
     report.cohort_flow(ATTRITION, *pairs["cohort_flow"], TITLE)
     return [path for pair in pairs.values() for path in pair]
 
@@ -391,6 +435,34 @@ def test_no_text_covers_another_in_the_forest_plot(plan, empty):
         assert overlaps(forest.draw(document(plan, empty), plan)) == []
 
 
+def of_many_factors(n: int) -> Plan:
+    """Names of all lengths, two and three levels, every factor judged by the rule."""
+    words = "Perineural or intravascular invasion at the deepest margin of the specimen"
+    factors = tuple(
+        Factor(f"f{i}", words[: 4 + 5 * i % len(words)], ("a", "bb", "none")[i % 2 :], "none", True)
+        for i in range(n)
+    )
+    return Plan("many", (HORIZON,), OUTCOMES, factors)
+
+
+@pytest.mark.parametrize("n", [2, 8, 25])
+def test_no_text_covers_another_at_any_number_of_factors(n):
+    plan = of_many_factors(n)
+    with drawing.own_style():
+        assert overlaps(forest.draw(document(plan), plan)) == []
+        sheet = stability.draw(document(plan), plan)
+        assert overlaps(sheet) == []
+    assert len([t for t in texts_of(sheet) if t.endswith("71 %")]) == len(document(plan)["rule"])
+
+
+@pytest.mark.parametrize("plan", [DLMS, ONE, LONG], ids=["2x10", "1x1", "long labels"])
+@pytest.mark.parametrize("empty", [False, True], ids=["estimates", "nobody"])
+def test_no_text_covers_another_in_the_stability_strip(plan, empty):
+    with drawing.own_style():
+        assert overlaps(stability.draw(document(plan, empty), plan)) == []
+        assert overlaps(stability.draw(document(plan) | {"rule": []}, plan)) == []
+
+
 @pytest.mark.parametrize("plan", [DLMS, ONE, LONG], ids=["2", "1", "long labels"])
 @pytest.mark.parametrize("scale", [1, 10_000_000], ids=["hundreds", "billions"])
 def test_no_text_covers_another_in_the_curves(plan, scale):
@@ -446,6 +518,40 @@ def test_the_forest_plot_prints_every_group_with_the_recommended_interval():
     assert texts.count("reference") == len(DLMS.outcomes) * len(DLMS.factors)
     assert "threshold 5" in texts
     assert "threshold 10" in texts
+
+
+def test_the_strip_reaches_as_far_as_the_share_and_differs_without_colour():
+    from matplotlib.patches import Polygon
+
+    given = document(ONE)
+    reaches, lines = {}, {}
+    for share, high in ((0.25, True), (0.75, True), (0.75, False)):
+        given["rule"][0] |= {"bootstrap_share": share, "high_risk": high}
+        with drawing.own_style():
+            sheet = stability.draw(given, ONE)
+        boxes = [p.get_xy()[:, 0] for p in sheet.figure.findobj(Polygon) if p.get_zorder() == 3]
+        reaches[share, high] = max(boxes[0]) - min(boxes[0])
+        lines[share, high] = len(sheet.figure.findobj(lambda a: a.get_zorder() == 3.5))
+    assert reaches[0.75, True] == pytest.approx(3 * reaches[0.25, True])
+    assert reaches[0.75, True] == reaches[0.75, False] == pytest.approx(0.75 * 240)
+    assert lines[0.75, True] == 0 < lines[0.75, False]
+
+
+def test_the_print_figure_is_pdf_with_its_fonts_and_without_a_date(tmp_path):
+    write_figures(ONE, tmp_path / "one")
+    for path in (tmp_path / "one").glob("*.svg"):
+        content = path.with_suffix(".pdf").read_bytes()
+        assert content.startswith(b"%PDF")
+        assert b"FontFile2" in content  # TrueType, embedded
+        assert b"CreationDate" not in content
+        assert b"atplotlib" not in content
+
+
+def test_the_page_shows_p_values_ratios_time_lost_and_the_schedule():
+    results = Reader(page()).text["results"]
+    for words in ("0.031", "2.50", "1.06 to 5.75", "0.006", "Restricted mean time lost", "41.2",
+                  "22.6 to 59.9", "Follow-up schedule", "2,717", "1,409"):  # fmt: skip
+        assert words in results, words
 
 
 def test_few_events_are_marked_in_the_figure_and_five_are_not():

@@ -9,6 +9,7 @@ from etl.report.curves import cumulative_incidence
 from etl.report.dictionary import data_dictionary
 from etl.report.forest import forest_plot
 from etl.report.page import DICTIONARY, index_page
+from etl.report.stability import stability_strip
 
 __all__ = [
     "DICTIONARY",
@@ -19,4 +20,5 @@ __all__ = [
     "flow_table",
     "forest_plot",
     "index_page",
+    "stability_strip",
 ]

@@ -15,6 +15,7 @@ DICTIONARY = "data_dictionary.html"
 FIGURES = {
     "forest_plot": "Risks and differences by factor",
     "cumulative_incidence": "Cumulative incidence of the whole cohort",
+    "stability": "How often the rule holds in bootstrap samples",
     "cohort_flow": "How the cohort came about",
 }
 
@@ -34,7 +35,11 @@ def index_page(
     """The whole page as text. Every number comes from the arguments."""
     sections = [
         ("results", "Results", results.results(document, plan)),
-        ("figures", "Figures", [_figure("forest_plot"), _figure("cumulative_incidence")]),
+        (
+            "figures",
+            "Figures",
+            [_figure("forest_plot"), _figure("cumulative_incidence"), _figure("stability")],
+        ),
         ("reading", "How to read them", results.reading(document, plan)),
         ("cohort", "Cohort", [_figure("cohort_flow"), audit.cohort(attrition)]),
         ("linkage", "Linkage", audit.linkage(linkage_flow)),
@@ -125,6 +130,8 @@ def _figure(name: str) -> Html:
             caption,
             ": ",
             element("a", "vector", href=f"{name}.svg"),
+            ", ",
+            element("a", "print", href=f"{name}.pdf"),
             ", ",
             element("a", "bitmap", href=f"{name}.png"),
         ),
