@@ -84,7 +84,8 @@ R_CLOCK = """
 suppressMessages({{ {work} }})
 d <- read.csv("{file}")
 t <- system.time(f())
-m <- as.numeric(sub("[^0-9]*([0-9]+).*", "\\\\1", grep("VmHWM", readLines("/proc/self/status"), value = TRUE)))
+peak <- grep("VmHWM", readLines("/proc/self/status"), value = TRUE)
+m <- as.numeric(gsub("[^0-9]", "", peak))
 cat(t[["elapsed"]], t[["user.self"]] + t[["sys.self"]], m, "\\n")
 """
 
