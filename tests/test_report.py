@@ -113,8 +113,8 @@ def _contrast(risk: dict, other: dict) -> dict:
     )
     return row | {
         "risk_difference": d, "std_error": error, "lower": d - Z * error, "upper": d + Z * error,
-        "recommended_lower": d - down, "recommended_upper": d + up, "p_value": 0.0313,
-        "risk_ratio": 2.5, "ratio_lower": 1.0625, "ratio_upper": 5.75,
+        "recommended_lower": d - down, "recommended_upper": d + up, "p_value": 0.0313 + d,
+        "risk_ratio": 2.5 + d, "ratio_lower": 1.0625 + d, "ratio_upper": 5.75 + d,
     }  # fmt: skip
 
 
@@ -164,19 +164,24 @@ def document(plan: Plan, empty: bool = False) -> dict:
                 "factor": f.name,
                 "statistic": 7.5,
                 "degrees_of_freedom": 1,
-                "p_value": None if empty else 0.0062,
+                "p_value": None if empty else 0.0062 + 0.01 * i,
                 "note": None,
             }
-            for o, f in product(plan.outcomes, plan.factors)
+            for i, (o, f) in enumerate(product(plan.outcomes, plan.factors))
         ],
         "time_lost": [
             {key: r[key] for key in ("outcome", "factor", "level", "horizon_days", "note")}
             | (
                 {"days_lost": None, "std_error": None, "lower": None, "upper": None}
                 if empty
-                else {"days_lost": 41.25, "std_error": 9.5, "lower": 22.6, "upper": 59.9}
+                else {
+                    "days_lost": 41.25 + i,
+                    "std_error": 9.5,
+                    "lower": 22.6 + i,
+                    "upper": 59.9 + i,
+                }
             )
-            for r in risks
+            for i, r in enumerate(risks)
         ],
         "follow_up": [
             {
@@ -445,7 +450,7 @@ def of_many_factors(n: int) -> Plan:
     return Plan("many", (HORIZON,), OUTCOMES, factors)
 
 
-@pytest.mark.parametrize("n", [2, 8, 25])
+@pytest.mark.parametrize("n", [1, 2, 8, 40])
 def test_no_text_covers_another_at_any_number_of_factors(n):
     plan = of_many_factors(n)
     with drawing.own_style():
@@ -548,10 +553,34 @@ def test_the_print_figure_is_pdf_with_its_fonts_and_without_a_date(tmp_path):
 
 
 def test_the_page_shows_p_values_ratios_time_lost_and_the_schedule():
-    results = Reader(page()).text["results"]
+    given = document(DLMS)
+    results = " ".join(Reader(page(document=given)).text["results"].split())
     for words in ("0.031", "2.50", "1.06 to 5.75", "0.006", "Restricted mean time lost", "41.2",
                   "22.6 to 59.9", "Follow-up schedule", "2,717", "1,409"):  # fmt: skip
         assert words in results, words
+    # Each row has its own figures, and the test of its own factor and outcome.
+    for row in given["contrasts"]:
+        factor = next(f for f in FACTORS if f.name == row["factor"])
+        outcome = next(o for o in OUTCOMES if o.name == row["outcome"])
+        gray = next(
+            g["p_value"] for g in given["gray_test"]
+            if (g["outcome"], g["factor"]) == (row["outcome"], row["factor"])
+        )  # fmt: skip
+        d = f"{round(100 * row['risk_difference'], 1) + 0.0:.1f}".replace("-", "−")
+        assert (
+            f"{factor.label}: {row['level']} against {row['reference']} {outcome.label}, 5 years "
+            f"{d} {row['p_value']:.3f} {row['risk_ratio']:#.3g} "
+            f"{row['ratio_lower']:#.3g} to {row['ratio_upper']:#.3g} {gray:.3f} "
+        ) in f"{results} "
+    for row in given["time_lost"]:
+        assert f"{row['days_lost']:,.1f} {row['lower']:,.1f} to {row['upper']:,.1f}" in results
+    for row in given["yearly"]:
+        visits = (2, 1, 1, 1, 0)[row["year"] - 1]
+        imaged = "yes" if row["year"] <= 2 else "no"
+        outcome = next(o for o in OUTCOMES if o.name == row["outcome"])
+        assert (
+            f"{row['year']} {outcome.label} {row['at_risk']} {row['events']} {visits} {imaged}"
+        ) in results
 
 
 def test_few_events_are_marked_in_the_figure_and_five_are_not():
@@ -690,7 +719,7 @@ def test_whatever_comes_in_is_escaped():
     )  # fmt: skip
     read = Reader(text)
     assert "script" not in {tag for tag, _ in read.tags}
-    assert len([tag for tag, _ in read.tags if tag == "img"]) == 3
+    assert len([tag for tag, _ in read.tags if tag == "img"]) == 4
     assert not any("onerror" in attributes for _, attributes in read.tags)
     assert "<script" not in text
     assert read.unbalanced == []
@@ -736,11 +765,15 @@ def test_every_number_among_the_results_comes_from_the_document():
     allowed |= _numbers(" ".join(f"{f.label} {' '.join(f.levels)}" for f in FACTORS))
     allowed |= _numbers(f"{HORIZON:,} {given['cohort_size']:,} {given['median_age']:g}")
     allowed.add(f"{100 * given['share_male']:.1f}")
-    for part in ("risks", "contrasts", "rule", "missing", "prevalent"):
+    for part in ("risks", "contrasts", "rule", "missing", "prevalent", "gray_test", "time_lost",
+                 "follow_up", "yearly", "schedule"):  # fmt: skip
         for row in given[part]:
             for value in row.values():
                 if isinstance(value, float):
-                    forms = (f"{100 * value:.1f}", f"{100 * value:.2f}", f"{100 * value:.0f}")
+                    forms = (
+                        f"{100 * value:.1f}", f"{100 * value:.2f}", f"{100 * value:.0f}",
+                        f"{value:.3f}", f"{value:#.3g}", f"{value:,.1f}",
+                    )  # fmt: skip
                     allowed |= {form.removeprefix("-") for form in forms}
                     allowed.add(f"{100 * value:g}")
                 elif isinstance(value, int):

@@ -22,7 +22,9 @@ LABEL_WIDTH, STRIP_WIDTH, STRIP_HEIGHT = 230.0, 240.0, 9.0
 SMALL = SIZE - 1
 STEP = SIZE * LINE
 ROW_GAP = 5.0
+HEAD = STEP + 7  # the column heads, clear of a title that reaches over them
 FOOT = 2.6 * SMALL * LINE
+HATCH = 4.0  # between two lines of a hatched strip
 HALF = 0.5  # as often one verdict as the other
 VERDICTS = {True: "high-risk", False: "not high-risk", None: "no answer"}
 
@@ -64,14 +66,14 @@ def draw(document: dict, plan) -> Sheet:
     captions = wrapped(
         f"Share of {count(samples)} bootstrap samples in which the risk difference within "
         f"{span(horizon)} is above the threshold. Filled: high-risk by the estimate itself; "
-        "hatched lines: not high-risk. Near the middle another draw of the same persons would have "
+        "hatched: not high-risk. Near the middle another draw of the same persons could have "
         "turned the verdict.",
         width - 2 * MARGIN,
         SMALL,
     )
     height = 2 * MARGIN + len(captions) * SMALL * LINE + 4
     for title, (_, rows) in zip(titles, blocks, strict=True):
-        height += len(title) * (STEP + 1) + STEP + sum(map(_height, rows)) + FOOT
+        height += len(title) * (STEP + 1) + HEAD + sum(map(_height, rows)) + FOOT
         height += 0 if rows else STEP
     sheet = Sheet(width, height)
     y = MARGIN
@@ -79,7 +81,7 @@ def draw(document: dict, plan) -> Sheet:
         for line in title:
             y += STEP + 1
             sheet.text(MARGIN, y, line, size=SIZE + 1, bold=True)
-        y += STEP
+        y += HEAD
         if not rows:
             y += STEP
             sheet.text(MARGIN, y, "no factor of the rule has a level to judge", colour=QUIET)
@@ -134,17 +136,20 @@ def _row(sheet: Sheet, strip: float, ends, y: float, row, *, shaded: bool, right
     if values["high_risk"]:
         sheet.box(strip, top, reach - strip, STRIP_HEIGHT, fill=BLUE, edge=INK, order=3)
         return
-    # Lines, not a second colour: told apart in black and white.
+    # Lines, not a second colour: told apart in black and white. Slanted, as the middle is not.
     sheet.box(strip, top, reach - strip, STRIP_HEIGHT, fill="white", edge=INK, order=3)
-    x = strip + 3.0
-    while x < reach:
-        sheet.line([(x, top), (x, top + STRIP_HEIGHT)], width=0.6, order=3.5)
-        x += 4.0
+    x = strip + HATCH
+    while x < reach + STRIP_HEIGHT:
+        start, end = min(x, reach), max(x - STRIP_HEIGHT, strip)
+        sheet.line([(start, top + x - start), (end, top + x - end)], width=0.6, order=3.5)
+        x += HATCH
 
 
 def _axis(sheet: Sheet, strip: float, top: float, bottom: float) -> None:
     sheet.line([(strip, bottom + 2), (strip + STRIP_WIDTH, bottom + 2)])
     middle = strip + HALF * STRIP_WIDTH
+    # White below the dashes: seen on a filled strip too.
+    sheet.line([(middle, top), (middle, bottom + 2)], width=2.2, colour="white", order=3.8)
     sheet.line([(middle, top), (middle, bottom + 2)], width=0.9, style=(0, (4, 2.5)), order=4)
     for share in (0, 0.25, 0.5, 0.75, 1):
         x = strip + share * STRIP_WIDTH
