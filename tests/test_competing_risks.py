@@ -15,16 +15,21 @@ from statsmodels.duration.survfunc import CumIncidenceRight
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from etl.competing_risks import (
+    GREENWOOD,
+    INFINITESIMAL_JACKKNIFE,
+    VARIANCES,
     RiskDifference,
     count_events,
     cumulative_incidence,
     effective_number,
     exceeds,
+    follow_up,
     plain,
     recommended,
     risk_at,
     risk_difference,
     share_exceeding,
+    time_lost,
     wilson,
 )
 
@@ -256,6 +261,163 @@ def test_a_competing_death_is_not_a_censoring():
     """Silently falling back to Kaplan–Meier would give 1/2 here."""
     people = [(1, 2), (1, 2), (2, 1), (3, 0)]
     assert risk_at(counted(people), 1, 2).estimate == 0.25
+
+
+# ------------------------------------------------------------------ delayed entry and weights
+
+# (entry, time, event, weight): three causes, ties of all kinds, events at time 0, late entries.
+Observed = list[tuple[int, int, int, float]]
+
+
+def observed(weights) -> st.SearchStrategy[Observed]:
+    from_the_start = st.tuples(st.just(0), st.integers(0, 12), st.integers(0, 3), weights)
+    late = st.tuples(st.integers(0, 9), st.integers(1, 9), st.integers(0, 3), weights).map(
+        lambda row: (row[0], row[0] + row[1], row[2], row[3])
+    )
+    return st.lists(st.one_of(from_the_start, late), min_size=1, max_size=30)
+
+
+whole_weights, any_weights = st.integers(1, 4), st.floats(0.1, 5)
+horizons = st.integers(0, 20)
+
+
+def watched(rows: Observed, *, with_weights: bool = True, unit: float = 1, clusters=None):
+    entries, times, events, weights = (np.array(column) for column in zip(*rows, strict=True))
+    return count_events(
+        times / unit, events, entries=entries / unit, clusters=clusters,
+        weights=weights if with_weights else None,
+    )  # fmt: skip
+
+
+def close(value: float):
+    return pytest.approx(value, rel=1e-9, abs=1e-12)
+
+
+@steady
+@given(observed(whole_weights), horizons)
+def test_whole_weights_equal_repeated_rows(rows, horizon):
+    weighted = watched(rows)
+    repeated = watched([row for row in rows for _ in range(row[3])], with_weights=False)
+    one, many = risk_at(weighted, 1, horizon), risk_at(repeated, 1, horizon)
+    for name in ("estimate", "std_error", "n", "at_risk", "events", "competing", "censored"):
+        assert getattr(one, name) == close(getattr(many, name)), name
+    assert time_lost(weighted, 1, 15).estimate == close(time_lost(repeated, 1, 15).estimate)
+    # To the jackknife a weight is one person who counts more, never several persons.
+    assert (
+        risk_at(weighted, 1, horizon, variance=INFINITESIMAL_JACKKNIFE).std_error
+        >= risk_at(repeated, 1, horizon, variance=INFINITESIMAL_JACKKNIFE).std_error - 1e-12
+    )
+
+
+@steady
+@given(observed(any_weights), horizons, st.sampled_from([0.5, 3.0, 1e6]))
+def test_only_the_proportions_of_the_weights_matter(rows, horizon, factor):
+    scaled = [(*row[:3], row[3] * factor) for row in rows]
+    one, other = (
+        risk_at(watched(r), 1, horizon, variance=INFINITESIMAL_JACKKNIFE) for r in (rows, scaled)
+    )
+    assert other.estimate == close(one.estimate)
+    assert other.std_error == close(one.std_error)
+
+
+@steady
+@given(persons, horizons)
+def test_entry_at_zero_equals_no_entry(people, horizon):
+    times, events = zip(*people, strict=True)
+    for variance in VARIANCES:
+        without = risk_at(counted(people), 1, horizon, variance=variance)
+        at_zero = count_events(times, events, entries=[0] * len(people))
+        assert risk_at(at_zero, 1, horizon, variance=variance) == without
+
+
+@steady
+@given(observed(any_weights), horizons)
+def test_who_comes_under_observation_at_the_horizon_or_later_changes_nothing(rows, horizon):
+    late = [(horizon, horizon + 3, 1, 1.0), (horizon + 2, horizon + 9, 2, 4.0)]
+    before = cumulative_incidence(watched(rows), 1).at(horizon)[0]
+    assert cumulative_incidence(watched([*rows, *late]), 1).at(horizon)[0] == close(before)
+
+
+@steady
+@given(observed(any_weights), horizons, st.integers(1, 17))
+def test_splitting_follow_up_at_a_time_changes_no_estimate(rows, horizon, at):
+    pieces, person = [], []
+    for number, (entry, time, event, weight) in enumerate(rows):
+        if entry < at < time:
+            pieces += [(entry, at, 0, weight), (at, time, event, weight)]
+            person += [number, number]
+        else:
+            pieces.append((entry, time, event, weight))
+            person.append(number)
+    whole, split = watched(rows), watched(pieces, clusters=person)
+    assert split.at_risk_before(horizon) == close(whole.at_risk_before(horizon))
+    one, other = (
+        risk_at(counts, 1, horizon, variance=INFINITESIMAL_JACKKNIFE) for counts in (whole, split)
+    )
+    assert other.estimate == close(one.estimate)
+    # The pieces of a person are one cluster, or the same person would speak twice.
+    assert other.std_error == close(one.std_error)
+    unweighted = [
+        cumulative_incidence(watched(r, with_weights=False), 1).at(horizon) for r in (rows, pieces)
+    ]
+    assert unweighted[1] == close(unweighted[0])
+    lost, lost_in_pieces = (time_lost(counts, 1, 15) for counts in (whole, split))
+    assert lost_in_pieces.estimate == close(lost.estimate)
+    assert lost_in_pieces.std_error == close(lost.std_error)
+
+
+@steady
+@given(observed(any_weights), st.integers(1, 20))
+def test_years_instead_of_days_change_nothing_but_the_unit(rows, horizon):
+    year = 365.25
+    for variance, with_weights in ((GREENWOOD, False), (INFINITESIMAL_JACKKNIFE, True)):
+        days, years = (watched(rows, with_weights=with_weights, unit=unit) for unit in (1, year))
+        one = risk_at(days, 1, horizon, variance=variance)
+        other = risk_at(years, 1, horizon / year, variance=variance)
+        for name in ("n", "at_risk", "events", "competing", "censored", "estimate", "std_error"):
+            assert getattr(other, name) == getattr(one, name), name
+        assert (other.plain, other.wilson) == (one.plain, one.wilson)
+    lost, lost_in_years = time_lost(days, 1, horizon), time_lost(years, 1, horizon / year)
+    assert lost_in_years.estimate * year == close(lost.estimate)
+    assert lost_in_years.std_error * year == close(lost.std_error)
+    in_days, in_years = follow_up(days), follow_up(years)
+    for name in ("lower_quartile", "median", "upper_quartile"):
+        one, other = getattr(in_days, name), getattr(in_years, name)
+        assert (one is None and other is None) or other * year == close(one)
+
+
+@steady
+@given(observed(any_weights))
+def test_with_entry_and_weights_too_the_incidences_and_the_survival_sum_to_one(rows):
+    counts = watched(rows)
+    curves = [cumulative_incidence(counts, cause) for cause in (1, 2, 3)]
+    np.testing.assert_allclose(
+        sum(curve.risk for curve in curves) + curves[0].survival, 1, atol=1e-12
+    )
+    for curve in curves:
+        assert (np.diff(curve.risk) >= -1e-12).all()
+        np.testing.assert_allclose(
+            curve.risk + curve.competing_risk + curve.survival, 1, atol=1e-12
+        )
+
+
+@steady
+@given(observed(any_weights), st.randoms(use_true_random=False), horizons)
+def test_with_entry_and_weights_too_the_order_of_rows_does_not_matter(rows, random, horizon):
+    shuffled = random.sample(rows, len(rows))
+    one, other = (
+        risk_at(watched(r), 1, horizon, variance=INFINITESIMAL_JACKKNIFE) for r in (rows, shuffled)
+    )
+    assert other.estimate == close(one.estimate)
+    assert other.std_error == close(one.std_error)
+    assert (other.at_risk, other.events) == (close(one.at_risk), close(one.events))
+
+
+@steady
+@given(persons, horizons)
+def test_without_entry_and_weights_both_variances_are_the_same(people, horizon):
+    one, other = (risk_at(counted(people), 1, horizon, variance=v) for v in VARIANCES)
+    assert one.std_error == pytest.approx(other.std_error, rel=1e-9, abs=1e-9)
 
 
 # ------------------------------------------------------------------ edges
