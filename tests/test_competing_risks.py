@@ -14,6 +14,7 @@ from scipy.stats import binom
 from statsmodels.duration.survfunc import CumIncidenceRight
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+from benchmarks import coverage
 from etl.competing_risks import (
     GREENWOOD,
     INFINITESIMAL_JACKKNIFE,
@@ -533,6 +534,34 @@ def test_what_cannot_be_counted_is_refused(times, events, n):
 
 def test_a_row_that_stands_for_nobody_does_not_lengthen_the_follow_up():
     assert count_events([1, 9], [0, 0], [3, 0]).last_time == 1
+
+
+# ------------------------------------------------------------------ coverage
+
+
+def test_the_recommended_interval_of_four_persons_holds_the_truth_and_the_plain_one_does_not():
+    """A small run of what docs/methods.md shows; it would see a lost tail, not a tenth of a point."""
+    setting = next(s for s in coverage.SETTINGS if s.name == "Metastasis, invasion")
+    shares = coverage.covered(setting, samples=150, seed=1)
+    for what in ("risk", "difference"):
+        assert shares[what]["recommended"] >= 0.9
+        assert shares[what]["plain"] < 0.75
+    assert shares["ratio"]["log"] < 0.8  # mostly no events, and then no interval
+
+
+def test_the_simulated_groups_have_the_risk_that_they_are_said_to_have():
+    random = np.random.default_rng(1)
+    many = coverage.drawn(random, 100_000, 0.25)
+    risk = risk_at(many, 1, coverage.HORIZON)
+    assert abs(risk.estimate - 0.25) < 4 * risk.std_error
+    assert 0 < risk.competing
+    assert 0 < risk.censored
+
+
+def test_no_interval_holds_no_value():
+    assert not coverage.holds(None, 0.5)
+    assert not coverage.holds((0.1, 0.4), 0.5)
+    assert coverage.holds((0.1, 0.5), 0.5)
 
 
 # ------------------------------------------------------------------ the rule
