@@ -540,7 +540,7 @@ def test_a_row_that_stands_for_nobody_does_not_lengthen_the_follow_up():
 
 
 def test_the_recommended_interval_of_four_persons_holds_the_truth_and_the_plain_one_does_not():
-    """A small run of what docs/methods.md shows; it would see a lost tail, not a tenth of a point."""
+    """A small run of what docs/methods.md shows: it sees a lost tail, not a tenth of a point."""
     setting = next(s for s in coverage.SETTINGS if s.name == "Metastasis, invasion")
     shares = coverage.covered(setting, samples=150, seed=1)
     for what in ("risk", "difference"):
@@ -554,8 +554,8 @@ def test_the_simulated_groups_have_the_risk_that_they_are_said_to_have():
     many = coverage.drawn(random, 100_000, 0.25)
     risk = risk_at(many, 1, coverage.HORIZON)
     assert abs(risk.estimate - 0.25) < 4 * risk.std_error
-    assert 0 < risk.competing
-    assert 0 < risk.censored
+    assert risk.competing > 0
+    assert risk.censored > 0
 
 
 def test_no_interval_holds_no_value():

@@ -1,10 +1,10 @@
 """What the how-tos tell people to type does what they say.
 
 Snippets marked `runnable` are run from the home of a small released mock, in the order of the
-document: python in one namespace, sql on one connection, sh in a new bash each. Those of the methods
-need no home. A block marked `output` right below a snippet is what it must print. R snippets are not
-run: the environment has no R, and the numbers that R gives are held by tests/test_competing_risks.py
-and tests/test_golden_estimation.py.
+document: python in one namespace, sql on one connection, sh in a new bash each. Those of the
+methods need no home. A block marked `output` right below a snippet is what it must print. R
+snippets are not run: the environment has no R, and the numbers that R gives are held by
+tests/test_competing_risks.py and tests/test_golden_estimation.py.
 """
 
 import io
@@ -122,7 +122,7 @@ def test_the_defects_that_the_methods_tell_of_are_there():
     assert disagreements("methods") == []
 
 
-@pytest.mark.parametrize("document", (*ALL_RUN, "methods"))
+@pytest.mark.parametrize("document", [*ALL_RUN, "methods"])
 def test_every_query_of_a_how_to_is_run(document):
     found = [snippet for snippet in snippets(document) if snippet.language in ("python", "sql")]
     assert len(found) > 5
