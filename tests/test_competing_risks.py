@@ -478,6 +478,13 @@ def test_past_the_last_follow_up_the_value_is_carried_forward_and_says_from_when
     assert (late.estimate, late.carried_from) == (pytest.approx(1 / 3), 4)
 
 
+def test_by_time_zero_no_time_is_lost_and_at_most_all_of_it_ever_is():
+    nothing = time_lost(counted([(0, 1), (3, 0)]), 1, 0)
+    assert (nothing.estimate, nothing.lower, nothing.upper) == (0, 0, 0)
+    most = time_lost(counted([(0, 1), (0, 1), (0, 1), (5, 0)]), 1, 5)
+    assert (most.estimate, most.upper) == (15 / 4, 5)  # cut at the horizon
+
+
 def test_an_event_that_nobody_had_has_a_risk_of_zero():
     risk = risk_at(counted([(1, 2), (4, 0)]), 7, 4)
     assert (risk.estimate, risk.events, risk.competing) == (0, 0, 1)
