@@ -129,7 +129,14 @@ def table(result: dict) -> str:
         cells = [f"{100 * shares[kind]:.1f}" if kind in shares else "" for kind in OF_RISKS]
         lines.append(f"| {'' if name == before else name} | {words} | {' | '.join(cells)} |")
         before = name
-    return "\n".join(lines)
+    spans = (
+        f"{words} {100 * least:.1f} to {100 * most:.1f} %"
+        for words, (least, most) in (
+            ("recommended", extremes(result, RECOMMENDED)),
+            ("plain and Wald", extremes(result, PLAIN)),
+        )
+    )
+    return "\n".join([*lines, "", f"Over all rows: {', '.join(spans)}."])
 
 
 def extremes(result: dict, kind: str) -> tuple[float, float]:
@@ -191,11 +198,9 @@ def main(samples: int, kept: bool) -> None:
     result = run(samples)
     click.echo(table(result))
     least, most = extremes(result, RECOMMENDED)
-    click.echo(
-        f"Recommended: {100 * least:.1f} to {100 * most:.1f} %"
-        + ("; less than asked for" if least < LEAST else "")
-        + ("; more than asked for" if most > MOST else "")
-    )
+    for is_so, words in ((least < LEAST, "less"), (most > MOST, "more")):
+        if is_so:
+            click.echo(f"Recommended: {words} than asked for.")
     if kept:
         RESULT.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         text = METHODS.read_text(encoding="utf-8")
