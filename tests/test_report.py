@@ -542,6 +542,51 @@ def test_the_strip_reaches_as_far_as_the_share_and_differs_without_colour():
     assert lines[0.75, True] == 0 < lines[0.75, False]
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance from 0 to 1, as WCAG 2 defines it: what is left in black and white."""
+    from matplotlib.colors import to_rgb
+
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, two: str) -> float:
+    dark, light = sorted(map(luminance, (one, two)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_text_and_area_can_be_told_apart_in_black_and_white():
+    from matplotlib.patches import Polygon
+    from matplotlib.text import Text
+
+    with drawing.own_style():
+        curve_sheet = curves.draw(curve(DLMS), DLMS)
+        sheets = [forest.draw(document(DLMS), DLMS), stability.draw(document(DLMS), DLMS),
+                  cohort.draw(ATTRITION, TITLE), curve_sheet]  # fmt: skip
+    for sheet in sheets:
+        for text in sheet.figure.findobj(Text):
+            assert contrast(text.get_color(), drawing.BAND) >= 4.5, text.get_text()
+    areas = {p.get_facecolor() for p in curve_sheet.figure.findobj(Polygon)} | {(1, 1, 1, 1)}
+    outcome, death, paper = sorted(areas, key=luminance)
+    assert contrast(outcome, death) >= 3
+    assert contrast(death, paper) >= 1.2  # and a dark line between them
+
+
+def test_the_middle_of_the_strip_is_seen_on_filled_and_on_empty():
+    from matplotlib.lines import Line2D
+
+    with drawing.own_style():
+        sheet = stability.draw(document(ONE), ONE)
+    lines = [
+        line for line in sheet.figure.findobj(Line2D)
+        if len(set(line.get_xdata())) == 1 and line.get_zorder() > 3.5
+    ]  # fmt: skip
+    under, dashes = sorted(lines, key=lambda line: line.get_zorder())
+    assert under.get_xdata()[0] == dashes.get_xdata()[0]
+    assert (under.get_color(), dashes.get_color()) == ("white", drawing.INK)
+    assert under.get_linewidth() > dashes.get_linewidth()
+
+
 def test_the_print_figure_is_pdf_with_its_fonts_and_without_a_date(tmp_path):
     write_figures(ONE, tmp_path / "one")
     for path in (tmp_path / "one").glob("*.svg"):
