@@ -48,7 +48,8 @@ def figures(results: dict[str, dict]) -> str:
     ]
     lines += ["|---|---|---|---|---|---|---|"]
     for name, result in results.items():
-        for title, alternatives in groups(result, name):
+        busy = f" at a load of {result['load']:g}" if "load" in result else ""
+        for title, alternatives in groups(result, f"{name}{busy}"):
             ours = next(iter(alternatives.values()))
             lines.append(f"| **{title}** | | | | | | |")
             lines += [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import coverage
+from benchmarks import coverage, rates
 from benchmarks.demo import with_section
 from etl import registers, studies
 from etl.cli import main
@@ -59,6 +59,14 @@ def test_the_figures_in_the_readme_are_the_measured_ones():
         assert f"{measured['median'][key]:.0f}" in README, key
     assert f"{measured['test_seconds']}" in README
     assert measured["machine"] in README
+
+
+def test_the_rates_in_the_readme_are_the_measured_ones():
+    """After one benchmark alone `python -m benchmarks.rates --written` writes the table again."""
+    results = {
+        name: json.loads(rates.kept(name).read_text(encoding="utf-8")) for name in rates.NAMES
+    }
+    assert with_section(README, "rates", rates.figures(results)) == README
 
 
 def test_the_coverage_in_the_methods_is_the_measured_one():
