@@ -7,8 +7,8 @@ export GX_ANALYTICS_ENABLED := False
 # Modules are compiled once: without this, where it is set, every command compiles them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint contracts released bench bench-demo bench-landing bench-linkage bench-mock \
-	bench-postgres lock prove-linkage sources clean
+.PHONY: help demo test lint contracts released bench bench-demo bench-estimate bench-landing \
+	bench-linkage bench-mock bench-postgres coverage lock prove-linkage sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -39,8 +39,11 @@ bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks
 	@$(BIN)/python -m benchmarks.demo
 	@$(BIN)/python -m benchmarks.rates
 
-bench-demo bench-landing bench-linkage bench-mock bench-postgres: $(SETUP) ## One of them alone
+bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-postgres: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
+
+coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/methods.md
+	@$(BIN)/python -m benchmarks.coverage
 
 prove-linkage: $(SETUP) ## One million persons of whom it is known who is who: no merge, no split
 	@$(BIN)/python -m benchmarks.linkage_truth

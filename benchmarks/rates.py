@@ -16,7 +16,7 @@ import click
 from benchmarks.demo import README, with_section
 
 FOLDER = Path(__file__).parent
-NAMES = ("landing", "linkage", "mock", "postgres")
+NAMES = ("landing", "linkage", "mock", "postgres", "estimate")
 
 
 def measured(name: str) -> None:
@@ -48,7 +48,8 @@ def figures(results: dict[str, dict]) -> str:
     ]
     lines += ["|---|---|---|---|---|---|---|"]
     for name, result in results.items():
-        for title, alternatives in groups(result, name):
+        busy = f" at a load of {result['load']:g}" if "load" in result else ""
+        for title, alternatives in groups(result, f"{name}{busy}"):
             ours = next(iter(alternatives.values()))
             lines.append(f"| **{title}** | | | | | | |")
             lines += [

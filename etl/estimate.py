@@ -7,22 +7,31 @@ recommended, with what it rests on: persons, events, and a note where that is li
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from etl.competing_risks import (
+    GREENWOOD,
     LEVEL,
+    VARIANCES,
     Counts,
     Risk,
     count_events,
     cumulative_incidence,
     exceeds,
+    follow_up,
+    gray_test,
+    last_event,
     plain,
     recommended,
     risk_at,
     risk_difference,
+    risk_ratio,
     share_exceeding,
+    time_lost,
 )
 from etl.errors import EstimateError
 
@@ -34,14 +43,24 @@ FEW_EVENTS, FEW_PERSONS = 5, 10
 # Fixed, so that the same marts give the same document.
 BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED = 2000, 20250113
 
+# The visits that the first study draws from its last relapse: two in the first year, then yearly to
+# the year of the last relapse; who is at high risk is also imaged in the first years.
+DAYS_PER_YEAR = 365.25
+VISITS_IN_FIRST_YEAR, VISITS_LATER, IMAGING_YEARS = 2, 1, 2
+
 METHODS = {
     "estimator": "Aalen–Johansen, ties exact, death as the competing event",
-    "variance": "Greenwood-type with multinomial increments (delta method)",
+    "variance": VARIANCES[GREENWOOD],
     "interval": "as published: plain (Wald), clipped to 0–1",
     "recommended_interval": "Wilson on the effective sample size F(1−F)/Var; without events 0 to "
     "1 − 0.05^(1/n)",
     "difference_interval": "as published: independent Wald, not clipped",
     "recommended_difference_interval": "MOVER on the Wilson limits",
+    "p_value": "two-sided Wald test of the risk difference",
+    "ratio_interval": "independent Wald on the log scale",
+    "test": "Gray's, of the whole incidence of the outcome",
+    "time_lost": "area under the incidence up to the horizon, by infinitesimal jackknife",
+    "follow_up": "reverse Kaplan–Meier",
     "rule": "high-risk where the unrounded risk difference exceeds the threshold",
     "bootstrap": "persons drawn with replacement within each group, seeded",
     "level": LEVEL,
@@ -92,7 +111,16 @@ TABLES = {
     "recommended_lower double, recommended_upper double, note text",
     "contrast": "study_id text, outcome text, factor text, level text, reference text, "
     "horizon_days integer, risk_difference double, std_error double, lower double, "
-    "upper double, recommended_lower double, recommended_upper double, note text",
+    "upper double, recommended_lower double, recommended_upper double, p_value double, "
+    "risk_ratio double, ratio_lower double, ratio_upper double, note text",
+    "gray_test": "study_id text, outcome text, factor text, statistic double, "
+    "degrees_of_freedom integer, p_value double, note text",
+    "time_lost": "study_id text, outcome text, factor text, level text, horizon_days integer, "
+    "days_lost double, std_error double, lower double, upper double, note text",
+    "follow_up": "study_id text, outcome text, n bigint, lower_quartile_days bigint, "
+    "median_days bigint, upper_quartile_days bigint, last_event_days bigint, last_days bigint",
+    "yearly": "study_id text, outcome text, year integer, at_risk bigint, events bigint",
+    "schedule": "study_id text, year integer, visits integer, is_imaged_at_high_risk boolean",
     "rule": "study_id text, outcome text, factor text, level text, horizon_days integer, "
     "risk_difference double, threshold double, high_risk boolean, bootstrap_share double, "
     "bootstrap_samples bigint",
@@ -114,6 +142,11 @@ class Estimates:
     risks: list[dict]
     contrasts: list[dict]
     rule: list[dict]
+    gray_test: list[dict]
+    time_lost: list[dict]
+    follow_up: list[dict]
+    yearly: list[dict]
+    schedule: list[dict]
     missing: list[dict]
     prevalent: list[dict]
     curve: pl.DataFrame
@@ -128,6 +161,11 @@ class Estimates:
             "risks": self.risks,
             "contrasts": self.contrasts,
             "rule": self.rule,
+            "gray_test": self.gray_test,
+            "time_lost": self.time_lost,
+            "follow_up": self.follow_up,
+            "yearly": self.yearly,
+            "schedule": self.schedule,
             "missing": self.missing,
             "prevalent": self.prevalent,
             "methods": METHODS,
@@ -135,7 +173,16 @@ class Estimates:
 
     def write(self, con: duckdb.DuckDBPyConnection) -> None:
         """Put this study's rows in place of its old ones in `analysis`, all tables or none."""
-        rows = {"risk": self.risks, "contrast": self.contrasts, "rule": self.rule}
+        rows = {
+            "risk": self.risks,
+            "contrast": self.contrasts,
+            "rule": self.rule,
+            "gray_test": self.gray_test,
+            "time_lost": self.time_lost,
+            "follow_up": self.follow_up,
+            "yearly": self.yearly,
+            "schedule": self.schedule,
+        }
         con.begin()
         try:
             con.execute("create schema if not exists analysis")
@@ -197,6 +244,11 @@ def compute(con: duckdb.DuckDBPyConnection, plan: Plan) -> Estimates:
         risks=list(_risk_rows(plan, groups)),
         contrasts=list(_contrast_rows(plan, groups)),
         rule=list(_rule_rows(plan, groups)),
+        gray_test=list(_gray_rows(plan, groups)),
+        time_lost=list(_time_lost_rows(plan, groups)),
+        follow_up=list(_follow_up_rows(plan, groups)),
+        yearly=list(_yearly_rows(plan, groups)),
+        schedule=list(_schedule_rows(plan, groups)),
         missing=[{"factor": name, "n": n} for name, n in missing.items()],
         prevalent=[{"outcome": name, "n": n} for name, n in prevalent.items()],
         curve=pl.concat(
@@ -443,6 +495,8 @@ def _contrast_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
         difference = risk_difference(risk, reference)
         lower, upper = difference.wald or (None, None)
         recommended_lower, recommended_upper = difference.mover or (None, None)
+        ratio = risk_ratio(risk, reference)
+        ratio_lower, ratio_upper = ratio.wald or (None, None)
         notes = [
             f"{name}: {note}"
             for name, note in ((level, _note(risk)), (factor.reference, _note(reference)))
@@ -460,6 +514,10 @@ def _contrast_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
             "upper": upper,
             "recommended_lower": recommended_lower,
             "recommended_upper": recommended_upper,
+            "p_value": difference.p_value,
+            "risk_ratio": ratio.estimate,
+            "ratio_lower": ratio_lower,
+            "ratio_upper": ratio_upper,
             "note": "; ".join(notes) or None,
         }
 
@@ -495,6 +553,94 @@ def _rule_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
                 seed=BOOTSTRAP_SEED,
             ),
             "bootstrap_samples": BOOTSTRAP_SAMPLES,
+        }
+
+
+def _gray_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
+    """One row per outcome and factor: whether the incidence differs between its levels."""
+    for outcome in plan.outcomes:
+        for factor in plan.factors:
+            of_levels = [groups.of(outcome, factor.name, level) for level in factor.levels]
+            test = gray_test(of_levels, OUTCOME)
+            yield {
+                "outcome": outcome.name,
+                "factor": factor.name,
+                "statistic": test.statistic,
+                "degrees_of_freedom": test.degrees_of_freedom,
+                "p_value": test.p_value,
+                "note": test.note,
+            }
+
+
+def _time_lost_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
+    """One row per outcome, group and horizon: days lost to the outcome by the horizon."""
+    for outcome in plan.outcomes:
+        for factor, level in _groups_of(plan):
+            counts = groups.of(outcome, factor, level)
+            for horizon_days in plan.horizons_days:
+                lost = time_lost(counts, OUTCOME, horizon_days)
+                yield {
+                    "outcome": outcome.name,
+                    "factor": factor,
+                    "level": level,
+                    "horizon_days": horizon_days,
+                    "days_lost": lost.estimate,
+                    "std_error": lost.std_error,
+                    "lower": lost.lower,
+                    "upper": lost.upper,
+                    "note": _note(groups.risk(outcome, factor, level, horizon_days)),
+                }
+
+
+def _follow_up_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
+    """One row per outcome: how long everyone could be followed, and when the last event came."""
+    for outcome in plan.outcomes:
+        counts = groups.of(outcome, ALL, ALL)
+        span = follow_up(counts)
+        yield {
+            "outcome": outcome.name,
+            "n": counts.n,
+            "lower_quartile_days": span.lower_quartile,
+            "median_days": span.median,
+            "upper_quartile_days": span.upper_quartile,
+            "last_event_days": last_event(counts, OUTCOME),
+            "last_days": counts.last_time,
+        }
+
+
+def _last_year(plan: Plan, groups: _Groups) -> int:
+    """The year, from 1, of the last event of any outcome; 0 where nobody had one."""
+    last = [last_event(groups.of(outcome, ALL, ALL), OUTCOME) for outcome in plan.outcomes]
+    return max((_year_of(days) for days in last if days is not None), default=0)
+
+
+def _year_of(days: float) -> int:
+    """Year 1 holds days 0 to 365: an anniversary belongs to the year that it ends."""
+    return max(ceil(days / DAYS_PER_YEAR), 1)
+
+
+def _yearly_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
+    """One row per outcome and year of follow-up, to the year after that of the last event."""
+    for outcome in plan.outcomes:
+        counts = groups.of(outcome, ALL, ALL)
+        years = np.array([_year_of(days) for days in counts.times], dtype=int)
+        for year in range(1, _last_year(plan, groups) + 2):
+            yield {
+                "outcome": outcome.name,
+                "year": year,
+                # Still followed after the last day of the year before.
+                "at_risk": counts.leaving[years >= year].sum().item(),
+                "events": counts.of_cause(OUTCOME)[years == year].sum().item(),
+            }
+
+
+def _schedule_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
+    """One row per year in which anyone had an outcome, or that lies before: the visits in it."""
+    for year in range(1, _last_year(plan, groups) + 1):
+        yield {
+            "year": year,
+            "visits": VISITS_IN_FIRST_YEAR if year == 1 else VISITS_LATER,
+            "is_imaged_at_high_risk": year <= IMAGING_YEARS,
         }
 
 

@@ -876,6 +876,7 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         folder / "cumulative_incidence.svg",
         folder / "cumulative_incidence.png",
     )
+    report.stability_strip(document, plan, folder / "stability.svg", folder / "stability.png")
     results = [one.of_study(study, own_ids) for one in quality.stored_results(con, refresh)]
     quality.data_docs(results, folder / "data_docs")
     (folder / report.DICTIONARY).write_text(

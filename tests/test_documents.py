@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import coverage, rates
+from benchmarks.demo import with_section
 from etl import registers, studies
 from etl.cli import main
 from etl.demo import STORY
@@ -57,6 +59,24 @@ def test_the_figures_in_the_readme_are_the_measured_ones():
         assert f"{measured['median'][key]:.0f}" in README, key
     assert f"{measured['test_seconds']}" in README
     assert measured["machine"] in README
+
+
+def test_the_rates_in_the_readme_are_the_measured_ones():
+    """After one benchmark alone `python -m benchmarks.rates --written` writes the table again."""
+    results = {
+        name: json.loads(rates.kept(name).read_text(encoding="utf-8")) for name in rates.NAMES
+    }
+    assert with_section(README, "rates", rates.figures(results)) == README
+
+
+def test_the_coverage_in_the_methods_is_the_measured_one():
+    measured = json.loads(coverage.RESULT.read_text(encoding="utf-8"))
+    text = coverage.METHODS.read_text(encoding="utf-8")
+    assert with_section(text, "coverage", coverage.table(measured)) == text
+    assert measured["samples"] >= 2000
+    least, most = coverage.extremes(measured, coverage.RECOMMENDED)
+    assert coverage.LEAST <= least <= most <= coverage.MOST
+    assert coverage.extremes(measured, coverage.PLAIN)[0] < coverage.LEAST
 
 
 def test_the_compose_file_is_one():

@@ -3,11 +3,14 @@
 import json
 import re
 from dataclasses import replace
+from math import exp, hypot
+from statistics import NormalDist
 
 import duckdb
 import pytest
 
 from etl import estimate
+from etl.competing_risks import count_events, gray_test
 from etl.errors import EstimateError
 from etl.estimate import ALL, FactorPlan, OutcomePlan, Plan, compute, render_tables
 
@@ -171,6 +174,97 @@ def test_every_horizon_of_the_plan_has_its_rows():
     assert estimates[0] == pytest.approx(2 / 7)
     assert estimates[0] < estimates[1]
     assert len(made["rule"]) == 4
+
+
+# ------------------------------------------------------------------ beside the risks
+
+
+def test_a_difference_has_its_p_value_and_a_ratio_with_limits_on_the_log_scale():
+    made = document()
+    contrast = row(made["contrasts"], outcome="local_recurrence", factor="necrosis")
+    yes, no = (
+        row(made["risks"], outcome="local_recurrence", factor="necrosis", level=level)
+        for level in ("yes", "no")
+    )
+    z = abs(contrast["risk_difference"]) / contrast["std_error"]
+    assert contrast["p_value"] == pytest.approx(2 * NormalDist().cdf(-z))
+    assert contrast["risk_ratio"] == yes["estimate"] / no["estimate"]
+    log_error = hypot(*(risk["std_error"] / risk["estimate"] for risk in (yes, no)))
+    half = NormalDist().inv_cdf(0.975) * log_error
+    assert contrast["ratio_lower"] == pytest.approx(contrast["risk_ratio"] * exp(-half))
+    assert contrast["ratio_upper"] == pytest.approx(contrast["risk_ratio"] * exp(half))
+
+
+def test_without_events_there_is_no_ratio_and_no_p_value_and_the_note_says_why():
+    con = many(20, event_code="0", days=200)
+    con.execute(
+        "update marts.factor set level = 'yes' where factor = 'necrosis' and person_id < 10"
+    )
+    contrast = row(document(con=con)["contrasts"], outcome="metastasis", factor="necrosis")
+    names = ("p_value", "risk_ratio", "ratio_lower", "ratio_upper")
+    assert [contrast[name] for name in names] == [None] * 4
+    assert contrast["note"] == "yes: no events; no: no events"
+
+
+def test_grays_test_compares_the_levels_of_a_factor_over_all_of_follow_up():
+    made = document()
+    test = row(made["gray_test"], outcome="metastasis", factor="necrosis")
+    # Persons 1 to 3 with necrosis, and 5 to 7 without; the last events come after the horizon.
+    expected = gray_test(
+        [count_events([10, 50, 200], [1, 2, 1]), count_events([100, 101, 40], [1, 1, 0])], 1
+    )
+    assert test["statistic"] == pytest.approx(expected.statistic)
+    assert test["p_value"] == pytest.approx(expected.p_value)
+    assert (test["degrees_of_freedom"], test["note"]) == (1, None)
+    # Nobody is of middle size: that level compares with nothing.
+    assert row(made["gray_test"], outcome="metastasis", factor="size")["degrees_of_freedom"] == 1
+
+
+def test_time_lost_is_the_area_under_the_incidence_up_to_the_horizon():
+    lost = row(document()["time_lost"], outcome="metastasis", level=ALL)
+    # 1/7 from day 10, another from day 20; what happens on the horizon itself loses nothing.
+    assert lost["days_lost"] == pytest.approx(90 / 7 + 80 / 7)
+    assert lost["lower"] == 0  # cut
+    assert lost["days_lost"] < lost["upper"] < 100
+
+
+def test_follow_up_is_that_which_the_censored_show_and_names_the_last_outcome():
+    made = document()["follow_up"]
+    # Of 7 still there on day 40 one is censored, of 2 on day 300 one, on day 400 the last.
+    assert row(made, outcome="local_recurrence") == {
+        "outcome": "local_recurrence", "n": 8, "lower_quartile_days": 300, "median_days": 300,
+        "upper_quartile_days": 400, "last_event_days": 100, "last_days": 400,
+    }  # fmt: skip
+    # One of 5 censored leaves four fifths: no quartile is reached.
+    assert row(made, outcome="metastasis")["lower_quartile_days"] is None
+    assert row(made, outcome="metastasis")["last_event_days"] == 200
+
+
+def test_the_years_close_and_the_one_after_the_last_outcome_is_shown_empty():
+    made = document()["yearly"]
+    assert [(r["outcome"], r["year"], r["at_risk"], r["events"]) for r in made] == [
+        ("metastasis", 1, 7, 5),
+        ("metastasis", 2, 0, 0),
+        ("local_recurrence", 1, 8, 2),
+        ("local_recurrence", 2, 1, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "year"), [(0, 1), (1, 1), (365, 1), (366, 2), (730, 2), (731, 3), (1461, 4), (1462, 5)]
+)
+def test_visits_go_on_to_the_year_of_the_last_outcome(days, year):
+    con = many(20, event_code="case when range = 0 then 1 else 0 end", days=5000)
+    con.execute(f"update marts.time_to_event set days = {days} where person_id = 0")
+    assert document(con=con)["schedule"] == [
+        {"year": y, "visits": 2 if y == 1 else 1, "is_imaged_at_high_risk": y <= 2}
+        for y in range(1, year + 1)
+    ]
+
+
+def test_without_any_outcome_no_visit_is_scheduled():
+    made = document(con=many(20, event_code="0"))
+    assert (made["schedule"], [r["year"] for r in made["yearly"]]) == ([], [1, 1])
 
 
 # ------------------------------------------------------------------ what is said

@@ -1,9 +1,10 @@
 """What the how-tos tell people to type does what they say.
 
 Snippets marked `runnable` are run from the home of a small released mock, in the order of the
-document: python in one namespace, sql on one connection, sh in a new bash each. A block marked
-`output` right below a snippet is what it must print. R snippets are not run: the environment has no
-R, and the numbers that R gives are held by tests/test_competing_risks.py.
+document: python in one namespace, sql on one connection, sh in a new bash each. Those of the
+methods need no home. A block marked `output` right below a snippet is what it must print. R
+snippets are not run: the environment has no R, and the numbers that R gives are held by
+tests/test_competing_risks.py and tests/test_golden_estimation.py.
 """
 
 import io
@@ -116,7 +117,12 @@ def test_what_a_how_to_says_to_type_works_and_prints_what_it_says(at_home, docum
     assert disagreements(document) == []
 
 
-@pytest.mark.parametrize("document", ALL_RUN)
+def test_the_defects_that_the_methods_tell_of_are_there():
+    """A release of another library that mends one turns this red; then the document is mended."""
+    assert disagreements("methods") == []
+
+
+@pytest.mark.parametrize("document", [*ALL_RUN, "methods"])
 def test_every_query_of_a_how_to_is_run(document):
     found = [snippet for snippet in snippets(document) if snippet.language in ("python", "sql")]
     assert len(found) > 5

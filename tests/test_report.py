@@ -14,7 +14,7 @@ from etl import report
 from etl.estimate import FactorPlan as Factor
 from etl.estimate import OutcomePlan as Outcome
 from etl.estimate import Plan
-from etl.report import cohort, curves, drawing, forest
+from etl.report import cohort, curves, drawing, forest, stability
 from etl.settings import CHECKOUT
 
 HORIZON = 1826
@@ -98,7 +98,8 @@ def _contrast(risk: dict, other: dict) -> dict:
     }
     if risk["estimate"] is None or other["estimate"] is None:
         names = ("risk_difference", "std_error", "lower", "upper", "recommended_lower",
-                 "recommended_upper")  # fmt: skip
+                 "recommended_upper", "p_value", "risk_ratio", "ratio_lower",
+                 "ratio_upper")  # fmt: skip
         return row | dict.fromkeys(names)
     d = risk["estimate"] - other["estimate"]
     error = sqrt(risk["std_error"] ** 2 + other["std_error"] ** 2)
@@ -112,7 +113,8 @@ def _contrast(risk: dict, other: dict) -> dict:
     )
     return row | {
         "risk_difference": d, "std_error": error, "lower": d - Z * error, "upper": d + Z * error,
-        "recommended_lower": d - down, "recommended_upper": d + up,
+        "recommended_lower": d - down, "recommended_upper": d + up, "p_value": 0.0313 + d,
+        "risk_ratio": 2.5 + d, "ratio_lower": 1.0625 + d, "ratio_upper": 5.75 + d,
     }  # fmt: skip
 
 
@@ -156,6 +158,52 @@ def document(plan: Plan, empty: bool = False) -> dict:
         "risks": risks,
         "contrasts": contrasts,
         "rule": rule,
+        "gray_test": [
+            {
+                "outcome": o.name,
+                "factor": f.name,
+                "statistic": 7.5,
+                "degrees_of_freedom": 1,
+                "p_value": None if empty else 0.0062 + 0.01 * i,
+                "note": None,
+            }
+            for i, (o, f) in enumerate(product(plan.outcomes, plan.factors))
+        ],
+        "time_lost": [
+            {key: r[key] for key in ("outcome", "factor", "level", "horizon_days", "note")}
+            | (
+                {"days_lost": None, "std_error": None, "lower": None, "upper": None}
+                if empty
+                else {
+                    "days_lost": 41.25 + i,
+                    "std_error": 9.5,
+                    "lower": 22.6 + i,
+                    "upper": 59.9 + i,
+                }
+            )
+            for i, r in enumerate(risks)
+        ],
+        "follow_up": [
+            {
+                "outcome": o.name,
+                "n": 0 if empty else 381,
+                "lower_quartile_days": 1313,
+                "median_days": 2717,
+                "upper_quartile_days": None,
+                "last_event_days": 1409,
+                "last_days": 8217,
+            }
+            for o in plan.outcomes
+        ],
+        "yearly": [
+            {"outcome": o.name, "year": year, "at_risk": 381 - 50 * year, "events": 5 - year}
+            for o in plan.outcomes
+            for year in range(1, 6)
+        ],
+        "schedule": [
+            {"year": year, "visits": 2 if year == 1 else 1, "is_imaged_at_high_risk": year <= 2}
+            for year in range(1, 5)
+        ],
         "missing": [{"factor": f.name, "n": 17 * i} for i, f in enumerate(plan.factors)],
         "prevalent": [{"outcome": o.name, "n": 3 * i} for i, o in enumerate(plan.outcomes)],
         "methods": {"estimator": "Aalen–Johansen", "level": 0.95},
@@ -304,10 +352,11 @@ def write_figures(plan: Plan, folder: Path, empty: bool = False) -> list[Path]:
     folder.mkdir()
     pairs = {
         name: (folder / f"{name}.svg", folder / f"{name}.png")
-        for name in ("forest_plot", "cumulative_incidence", "cohort_flow")
+        for name in ("forest_plot", "cumulative_incidence", "stability", "cohort_flow")
     }
     report.forest_plot(document(plan, empty), plan, *pairs["forest_plot"])
     report.cumulative_incidence([] if empty else curve(plan), plan, *pairs["cumulative_incidence"])
+    report.stability_strip(document(plan, empty), plan, *pairs["stability"])
     report.cohort_flow(ATTRITION, *pairs["cohort_flow"], TITLE)
     return [path for pair in pairs.values() for path in pair]
 
@@ -442,6 +491,34 @@ def test_no_text_covers_another_in_the_forest_plot(plan, empty):
         assert overlaps(forest.draw(document(plan, empty), plan)) == []
 
 
+def of_many_factors(n: int) -> Plan:
+    """Names of all lengths, two and three levels, every factor judged by the rule."""
+    words = "Perineural or intravascular invasion at the deepest margin of the specimen"
+    factors = tuple(
+        Factor(f"f{i}", words[: 4 + 5 * i % len(words)], ("a", "bb", "none")[i % 2 :], "none", True)
+        for i in range(n)
+    )
+    return Plan("many", (HORIZON,), OUTCOMES, factors)
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 40])
+def test_no_text_covers_another_at_any_number_of_factors(n):
+    plan = of_many_factors(n)
+    with drawing.own_style():
+        assert overlaps(forest.draw(document(plan), plan)) == []
+        sheet = stability.draw(document(plan), plan)
+        assert overlaps(sheet) == []
+    assert len([t for t in texts_of(sheet) if t.endswith("71 %")]) == len(document(plan)["rule"])
+
+
+@pytest.mark.parametrize("plan", [DLMS, ONE, LONG], ids=["2x10", "1x1", "long labels"])
+@pytest.mark.parametrize("empty", [False, True], ids=["estimates", "nobody"])
+def test_no_text_covers_another_in_the_stability_strip(plan, empty):
+    with drawing.own_style():
+        assert overlaps(stability.draw(document(plan, empty), plan)) == []
+        assert overlaps(stability.draw(document(plan) | {"rule": []}, plan)) == []
+
+
 @pytest.mark.parametrize("plan", [DLMS, ONE, LONG], ids=["2", "1", "long labels"])
 @pytest.mark.parametrize("scale", [1, 10_000_000], ids=["hundreds", "billions"])
 def test_no_text_covers_another_in_the_curves(plan, scale):
@@ -497,6 +574,109 @@ def test_the_forest_plot_prints_every_group_with_the_recommended_interval():
     assert texts.count("reference") == len(DLMS.outcomes) * len(DLMS.factors)
     assert "threshold 5" in texts
     assert "threshold 10" in texts
+
+
+def test_the_strip_reaches_as_far_as_the_share_and_differs_without_colour():
+    from matplotlib.patches import Polygon
+
+    given = document(ONE)
+    reaches, lines = {}, {}
+    for share, high in ((0.25, True), (0.75, True), (0.75, False)):
+        given["rule"][0] |= {"bootstrap_share": share, "high_risk": high}
+        with drawing.own_style():
+            sheet = stability.draw(given, ONE)
+        boxes = [p.get_xy()[:, 0] for p in sheet.figure.findobj(Polygon) if p.get_zorder() == 3]
+        reaches[share, high] = max(boxes[0]) - min(boxes[0])
+        lines[share, high] = len(sheet.figure.findobj(lambda a: a.get_zorder() == 3.5))
+    assert reaches[0.75, True] == pytest.approx(3 * reaches[0.25, True])
+    assert reaches[0.75, True] == reaches[0.75, False] == pytest.approx(0.75 * 240)
+    assert lines[0.75, True] == 0 < lines[0.75, False]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance from 0 to 1, as WCAG 2 defines it: what is left in black and white."""
+    from matplotlib.colors import to_rgb
+
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, two: str) -> float:
+    dark, light = sorted(map(luminance, (one, two)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_text_and_area_can_be_told_apart_in_black_and_white():
+    from matplotlib.patches import Polygon
+    from matplotlib.text import Text
+
+    with drawing.own_style():
+        curve_sheet = curves.draw(curve(DLMS), DLMS)
+        sheets = [forest.draw(document(DLMS), DLMS), stability.draw(document(DLMS), DLMS),
+                  cohort.draw(ATTRITION, TITLE), curve_sheet]  # fmt: skip
+    for sheet in sheets:
+        for text in sheet.figure.findobj(Text):
+            assert contrast(text.get_color(), drawing.BAND) >= 4.5, text.get_text()
+    areas = {p.get_facecolor() for p in curve_sheet.figure.findobj(Polygon)} | {(1, 1, 1, 1)}
+    outcome, death, paper = sorted(areas, key=luminance)
+    assert contrast(outcome, death) >= 3
+    assert contrast(death, paper) >= 1.2  # and a dark line between them
+
+
+def test_the_middle_of_the_strip_is_seen_on_filled_and_on_empty():
+    from matplotlib.lines import Line2D
+
+    with drawing.own_style():
+        sheet = stability.draw(document(ONE), ONE)
+    lines = [
+        line for line in sheet.figure.findobj(Line2D)
+        if len(set(line.get_xdata())) == 1 and line.get_zorder() > 3.5
+    ]  # fmt: skip
+    under, dashes = sorted(lines, key=lambda line: line.get_zorder())
+    assert under.get_xdata()[0] == dashes.get_xdata()[0]
+    assert (under.get_color(), dashes.get_color()) == ("white", drawing.INK)
+    assert under.get_linewidth() > dashes.get_linewidth()
+
+
+def test_the_print_figure_is_pdf_with_its_fonts_and_without_a_date(tmp_path):
+    write_figures(ONE, tmp_path / "one")
+    for path in (tmp_path / "one").glob("*.svg"):
+        content = path.with_suffix(".pdf").read_bytes()
+        assert content.startswith(b"%PDF")
+        assert b"FontFile2" in content  # TrueType, embedded
+        assert b"CreationDate" not in content
+        assert b"atplotlib" not in content
+
+
+def test_the_page_shows_p_values_ratios_time_lost_and_the_schedule():
+    given = document(DLMS)
+    results = " ".join(Reader(page(document=given)).text["results"].split())
+    for words in ("0.031", "2.50", "1.06 to 5.75", "0.006", "Restricted mean time lost", "41.2",
+                  "22.6 to 59.9", "Follow-up schedule", "2,717", "1,409"):  # fmt: skip
+        assert words in results, words
+    # Each row has its own figures, and the test of its own factor and outcome.
+    for row in given["contrasts"]:
+        factor = next(f for f in FACTORS if f.name == row["factor"])
+        outcome = next(o for o in OUTCOMES if o.name == row["outcome"])
+        gray = next(
+            g["p_value"] for g in given["gray_test"]
+            if (g["outcome"], g["factor"]) == (row["outcome"], row["factor"])
+        )  # fmt: skip
+        d = f"{round(100 * row['risk_difference'], 1) + 0.0:.1f}".replace("-", "−")
+        assert (
+            f"{factor.label}: {row['level']} against {row['reference']} {outcome.label}, 5 years "
+            f"{d} {row['p_value']:.3f} {row['risk_ratio']:#.3g} "
+            f"{row['ratio_lower']:#.3g} to {row['ratio_upper']:#.3g} {gray:.3f} "
+        ) in f"{results} "
+    for row in given["time_lost"]:
+        assert f"{row['days_lost']:,.1f} {row['lower']:,.1f} to {row['upper']:,.1f}" in results
+    for row in given["yearly"]:
+        visits = (2, 1, 1, 1, 0)[row["year"] - 1]
+        imaged = "yes" if row["year"] <= 2 else "no"
+        outcome = next(o for o in OUTCOMES if o.name == row["outcome"])
+        assert (
+            f"{row['year']} {outcome.label} {row['at_risk']} {row['events']} {visits} {imaged}"
+        ) in results
 
 
 def test_few_events_are_marked_in_the_figure_and_five_are_not():
@@ -635,7 +815,7 @@ def test_whatever_comes_in_is_escaped():
     )  # fmt: skip
     read = Reader(text)
     assert "script" not in {tag for tag, _ in read.tags}
-    assert len([tag for tag, _ in read.tags if tag == "img"]) == 3
+    assert len([tag for tag, _ in read.tags if tag == "img"]) == 4
     assert not any("onerror" in attributes for _, attributes in read.tags)
     assert "<script" not in text
     assert read.unbalanced == []
@@ -681,11 +861,15 @@ def test_every_number_among_the_results_comes_from_the_document():
     allowed |= _numbers(" ".join(f"{f.label} {' '.join(f.levels)}" for f in FACTORS))
     allowed |= _numbers(f"{HORIZON:,} {given['cohort_size']:,} {given['median_age']:g}")
     allowed.add(f"{100 * given['share_male']:.1f}")
-    for part in ("risks", "contrasts", "rule", "missing", "prevalent"):
+    for part in ("risks", "contrasts", "rule", "missing", "prevalent", "gray_test", "time_lost",
+                 "follow_up", "yearly", "schedule"):  # fmt: skip
         for row in given[part]:
             for value in row.values():
                 if isinstance(value, float):
-                    forms = (f"{100 * value:.1f}", f"{100 * value:.2f}", f"{100 * value:.0f}")
+                    forms = (
+                        f"{100 * value:.1f}", f"{100 * value:.2f}", f"{100 * value:.0f}",
+                        f"{value:.3f}", f"{value:#.3g}", f"{value:,.1f}",
+                    )  # fmt: skip
                     allowed |= {form.removeprefix("-") for form in forms}
                     allowed.add(f"{100 * value:g}")
                 elif isinstance(value, int):

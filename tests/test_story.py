@@ -54,6 +54,18 @@ def test_every_published_figure_is_computed_to_its_printed_digits(ran):
     assert round(found["share_male"] * 100) == 71
 
 
+def test_the_papers_follow_up_schedule_is_drawn_from_the_last_relapse(ran):
+    """No relapse later than four years: two visits in the first, then yearly; imaging for two."""
+    found = estimates(ran)
+    assert [(r["year"], r["visits"], r["is_imaged_at_high_risk"]) for r in found["schedule"]] == [
+        (1, 2, True), (2, 1, True), (3, 1, False), (4, 1, False),
+    ]  # fmt: skip
+    for outcome, events in (("metastasis", 9), ("local_recurrence", 38)):
+        years = [r for r in found["yearly"] if r["outcome"] == outcome]
+        assert sum(r["events"] for r in years) == events
+        assert years[-1]["events"] == 0
+
+
 def test_a_figure_that_is_off_by_one_printed_digit_would_be_seen(ran):
     found = estimates(ran)
     for row in found["risks"]:

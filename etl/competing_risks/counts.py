@@ -154,7 +154,7 @@ def count_events(
         given["clusters"] = clusters = np.asarray(clusters)
     if times.ndim != 1 or any(column.shape != times.shape for column in given.values()):
         shapes = ", ".join(f"{name} {column.shape}" for name, column in given.items())
-        raise ValueError(f"Shapes differ: {shapes}; they must be one-dimensional and equal.")
+        raise ValueError(f"The shapes differ: {shapes}. They must be one-dimensional and equal.")
     _hold_numbers(times, "A time")
     codes = _whole_numbers(codes, "An event code")
     persons = _whole_numbers(persons, "A number of persons")

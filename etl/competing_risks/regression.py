@@ -39,8 +39,8 @@ def cause_specific_cox(
         cause: The event code of interest.
         entries: When each came under observation, shape (n_persons,); at risk on (entry, time].
 
-    Without delayed entry statsmodels' PHReg, with it lifelines' CoxPHFitter: PHReg counts a person
-    among those at risk at the very time of entry.
+    Without delayed entry statsmodels' PHReg, with it lifelines' CoxPHFitter; each is held to R's
+    coxph by golden values.
 
     Raises:
         ValueError: if shapes differ, nobody had the event, or the columns are not independent.

@@ -10,7 +10,7 @@ from etl.competing_risks.aalen_johansen import (
     survival_of,
 )
 from etl.competing_risks.counts import Counts
-from etl.competing_risks.intervals import LEVEL, limits_of
+from etl.competing_risks.intervals import LEVEL, limits_of, normal_quantile
 
 Limits = tuple[float, float]
 
@@ -124,12 +124,12 @@ def time_lost(counts: Counts, cause: int, horizon: float, level: float = LEVEL) 
     _, before = survival_of(counts)
     estimate = float((gain * before * counts.of_cause(cause) / counts.at_risk).sum())
     std_error = infinitesimal_jackknife(counts, cause, gain) ** 0.5
-    lower, upper = limits_of("plain", estimate / horizon, (std_error / horizon) ** 2, 0, level)
+    half = normal_quantile(level) * std_error
     return TimeLost(
         horizon=horizon,
         estimate=estimate,
         std_error=std_error,
-        lower=lower * horizon,
-        upper=upper * horizon,
+        lower=max(estimate - half, 0.0),
+        upper=min(estimate + half, float(horizon)),
         carried_from=last if last < horizon else None,
     )

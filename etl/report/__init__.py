@@ -10,6 +10,7 @@ from etl.report.dictionary import data_dictionary
 from etl.report.forest import forest_plot
 from etl.report.linkage import Linkage, linkage_flow, linkage_page
 from etl.report.page import DICTIONARY, LINKAGE, index_page
+from etl.report.stability import stability_strip
 
 __all__ = [
     "DICTIONARY",
@@ -24,4 +25,5 @@ __all__ = [
     "index_page",
     "linkage_flow",
     "linkage_page",
+    "stability_strip",
 ]

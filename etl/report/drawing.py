@@ -29,7 +29,12 @@ def own_style() -> Iterator[None]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
-            {"svg.hashsalt": "kobling", "svg.fonttype": "path", "text.hinting": "none"}
+            {
+                "svg.hashsalt": "kobling",
+                "svg.fonttype": "path",
+                "pdf.fonttype": 42,
+                "text.hinting": "none",
+            }
         )
         yield
 
@@ -155,7 +160,10 @@ class Sheet:
         )  # fmt: skip
 
     def save(self, svg: Path, png: Path, title: str) -> None:
-        """As vector and as bitmap; neither says when or by what it was made."""
+        """As vector, SVG and beside it PDF, and as bitmap; none says when or by what it was made.
+
+        The PDF carries its fonts; in the SVG letters are outlines.
+        """
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         self.figure.savefig(svg, format="svg", metadata={**nothing, "Title": title})
         text = svg.read_text(encoding="utf-8")
@@ -163,6 +171,10 @@ class Sheet:
         text = re.sub(r"<!DOCTYPE.*?>\s*", "", text, count=1, flags=re.DOTALL)
         text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
         svg.write_text(text, encoding="utf-8")
+        unsaid = dict.fromkeys(("CreationDate", "Creator", "Producer"))
+        self.figure.savefig(
+            svg.with_suffix(".pdf"), format="pdf", metadata={**unsaid, "Title": title}
+        )
         self.figure.savefig(png, format="png", dpi=BITMAP_DPI, metadata={"Software": None})
 
     def _add(self, artist) -> None:

@@ -74,6 +74,8 @@ def figure(name: str, caption: str) -> Html:
             ": ",
             element("a", "vector", href=f"{name}.svg"),
             ", ",
+            element("a", "print", href=f"{name}.pdf"),
+            ", ",
             element("a", "bitmap", href=f"{name}.png"),
         ),
     )

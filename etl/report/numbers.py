@@ -30,6 +30,16 @@ def span_limits(lower: float | None, upper: float | None) -> str:
     return NONE if lower is None or upper is None else f"{percent(lower)} to {percent(upper)}"
 
 
+def ratio(value: float | None) -> str:
+    """Three figures: 12.3, 1.05, 0.087."""
+    return NONE if value is None else f"{value:#.3g}".rstrip(".")
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, and never 0."""
+    return NONE if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def span(days: int) -> str:
     """'5 years' where the days are whole years, leap days counted or not; else the days."""
     years = round(days / 365.25)

@@ -14,6 +14,7 @@ LINKAGE = "linkage.html"
 FIGURES = {
     "forest_plot": "Risks and differences by factor",
     "cumulative_incidence": "Cumulative incidence of the whole cohort",
+    "stability": "How often the rule holds in bootstrap samples",
     "cohort_flow": "How the cohort came about",
 }
 
@@ -36,7 +37,11 @@ def index_page(
     """The whole page as text. Every number comes from the arguments."""
     sections = [
         ("results", "Results", results.results(document, plan)),
-        ("figures", "Figures", [_figure("forest_plot"), _figure("cumulative_incidence")]),
+        (
+            "figures",
+            "Figures",
+            [_figure("forest_plot"), _figure("cumulative_incidence"), _figure("stability")],
+        ),
         ("reading", "How to read them", results.reading(document, plan)),
         (
             "cohort",

@@ -12,7 +12,9 @@ from etl.report.numbers import (
     level_of,
     limits,
     marks,
+    p_value,
     percent,
+    ratio,
     span,
     span_limits,
 )
@@ -44,6 +46,9 @@ def results(document: dict, plan) -> list[Html]:
             for horizon in plan.horizons_days
         ),
         _rule_table(document, plan),
+        _difference_table(document, plan),
+        _time_lost_table(document, plan),
+        _follow_up_tables(document, plan),
         element("div", _missing(document, plan), _prevalent(document, plan), class_="pair"),
     ]
 
@@ -220,6 +225,113 @@ def _rule_table(document: dict, plan) -> Html:
         ],
         rows,
     )  # fmt: skip
+
+
+def _difference_table(document: dict, plan) -> Html:
+    """What stands beside a difference: its p value, the ratio, and Gray's test of the factor."""
+    outcomes = {outcome.name: outcome.label for outcome in plan.outcomes}
+    factors = {factor.name: factor for factor in plan.factors}
+    gray = {(row["outcome"], row["factor"]): row for row in document["gray_test"]}
+    rows = []
+    for row in document["contrasts"]:
+        factor, test = factors[row["factor"]], gray[row["outcome"], row["factor"]]
+        rows.append(
+            [
+                f"{factor.label}: {row['level']} against {row['reference']}",
+                f"{outcomes[row['outcome']]}, {span(row['horizon_days'])}",
+                percent(row["risk_difference"]),
+                p_value(row["p_value"]),
+                ratio(row["risk_ratio"]),
+                f"{ratio(row['ratio_lower'])} to {ratio(row['ratio_upper'])}"
+                if row["ratio_lower"] is not None
+                else NONE,
+                p_value(test["p_value"]),
+            ]
+        )
+    return table(
+        "Differences and ratios: two-sided Wald p value of the difference, risk ratio with its "
+        f"{level_of(document)} % Wald interval on the log scale, and Gray's test of the factor "
+        "over all of follow-up. Not adjusted for the number of comparisons",
+        [
+            Column("Group"), Column("Outcome"), number("RD, points"), number("p"),
+            number("Risk ratio"), number("Interval"), number("Gray's test, p"),
+        ],
+        rows,
+    )  # fmt: skip
+
+
+def _time_lost_table(document: dict, plan) -> Html:
+    outcomes = {outcome.name: outcome.label for outcome in plan.outcomes}
+    labels = {factor.name: factor.label for factor in plan.factors}
+    return table(
+        "Restricted mean time lost: days without the outcome that a person loses to it, on "
+        "average, by the last day",
+        [
+            Column("Group"), Column("Outcome"), number("Days lost"), number("Interval, plain"),
+            Column("Note"),
+        ],
+        [
+            [
+                "All" if row["factor"] == ALL else f"{labels[row['factor']]}: {row['level']}",
+                f"{outcomes[row['outcome']]}, {span(row['horizon_days'])}",
+                NONE if row["days_lost"] is None else f"{row['days_lost']:,.1f}",
+                NONE if row["lower"] is None else f"{row['lower']:,.1f} to {row['upper']:,.1f}",
+                row["note"],
+            ]
+            for row in document["time_lost"]
+        ],
+    )  # fmt: skip
+
+
+def _follow_up_tables(document: dict, plan) -> list[Html]:
+    outcomes = {outcome.name: outcome.label for outcome in plan.outcomes}
+    schedule = {row["year"]: row for row in document["schedule"]}
+    return [
+        table(
+            "Follow-up of everyone in days: quartiles of potential follow-up by the reverse "
+            "Kaplan–Meier estimate, and the last outcome seen",
+            [
+                Column("Outcome"), number("Persons"), number("Lower quartile"), number("Median"),
+                number("Upper quartile"), number("Last outcome"), number("Last follow-up"),
+            ],
+            [
+                [
+                    outcomes[row["outcome"]],
+                    *(
+                        count(row[name])
+                        for name in (
+                            "n", "lower_quartile_days", "median_days", "upper_quartile_days",
+                            "last_event_days", "last_days",
+                        )
+                    ),
+                ]
+                for row in document["follow_up"]
+            ],
+        ),
+        table(
+            "Follow-up schedule: visits to the year of the last outcome of any kind, two in the "
+            "first, and imaging of who is at high risk in the first two, as the first study draws "
+            "it",
+            [
+                Column("Year"), Column("Outcome"), number("At risk at its start"),
+                number("Outcomes in it"), number("Visits"), Column("Imaging at high risk"),
+            ],
+            [
+                [
+                    str(row["year"]),
+                    outcomes[row["outcome"]],
+                    count(row["at_risk"]),
+                    count(row["events"]),
+                    count(schedule[row["year"]]["visits"] if row["year"] in schedule else 0),
+                    "yes"
+                    if row["year"] in schedule
+                    and schedule[row["year"]]["is_imaged_at_high_risk"]
+                    else "no",
+                ]
+                for row in document["yearly"]
+            ],
+        ),
+    ]  # fmt: skip
 
 
 def _missing(document: dict, plan) -> Html:
