@@ -5,8 +5,9 @@ is read for numbers that have one before it is stored, and loses their rows on t
 delivery that comes again, as it was, ends as what is held already.
 
 Rows of the person go; where somebody else's row holds the person's number (a mother, a note) the
-number goes and the rest of the value stays, as does every other byte of a text file. The hash of a
-file changes, and the ledger keeps the old one beside the new.
+number goes and the rest of the value stays, as does every other byte of a text file. Nothing of
+ours writes SAS7BDAT, so a file of that kind is replaced by its values in Parquet, its twin. The
+hash of a file changes, and the ledger keeps the old one beside the new.
 """
 
 import gzip
@@ -25,15 +26,22 @@ import pyarrow
 from etl import deliveries, registers
 from etl.errors import LIKE_A_NUMBER, DeliveryError, SettingsError
 from etl.home import Home, connect, file_hash, read_json, remove, replace_json
-from etl.landing.given import LONGEST_LINE_BYTES, identifier, quoted
+from etl.landing.given import LONGEST_LINE_BYTES, identifier, quoted, sas_as_parquet
+from etl.landing.unnamed import unnamed_files
 from etl.personal_number import classify
 from etl.registers import Register, Table
-from etl.restricted import MODE, Keys
+from etl.restricted import FOLDER_MODE, MODE, Keys
 from etl.settings import Settings
 
 # Ten characters wherever they stand, with or without the hyphen, also inside a longer run of them.
 QUOTED = re.compile(rb'"(?:[^"]|"")*"')
 ANYWHERE = re.compile(rb"(?=([0-9]{6}-?[0-9A-Z]{2}[0-9]{2}))")
+# Numbers of Parquet that can hold all ten digits of a personal number, as DuckDB names them.
+WHOLE = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT", "DOUBLE", "DECIMAL")
+NO_NUMBER = (
+    "DATE", "TIME", "INTERVAL", "BOOLEAN", "TINYINT", "SMALLINT", "UTINYINT", "USMALLINT", "FLOAT",
+)  # fmt: skip
+PIECE_ROWS = 100_000  # read at a time where a whole column may not fit in memory
 
 
 @dataclass
@@ -145,6 +153,7 @@ def hold_words(option: str, text: str) -> None:
 
 def cleanse(
     con: duckdb.DuckDBPyConnection,
+    scratch: Path,
     folder: Path,
     others: list[Path],
     keys: Keys,
@@ -160,17 +169,20 @@ def cleanse(
     only then, with `is_resumed`, may a file be another than its manifest says. With `is_preview`
     nothing is replaced.
 
-    Raises DeliveryError where a file cannot be rewritten in its own format.
+    Raises DeliveryError where a file cannot be read, or the name of a twin is taken.
     """
+    if not is_preview:
+        _forget_replaced_sas(folder)
     register = registers.register(folder.parent.name)
     manifest = read_json(folder / deliveries.MANIFEST)
     erased = Erased(f"{register.name}/{folder.name}")
     found: dict[str, set[str]] = {}
     for file in manifest["files"]:
         path = folder / file["path"]
-        seen = _seen(con, path, file["format"], unpack_times)
+        seen = _seen(con, scratch, path, file["format"], unpack_times)
         found[file["path"]] = {number for number in seen if mark(number, keys) in marked}
-    contacts = _contact_keys(con, register, [folder, *others], keys, marked, unpack_times)
+    folders = [folder, *others]
+    contacts = _contact_keys(con, scratch, register, folders, keys, marked, unpack_times)
     # What hangs on a contact goes before it: a kill in between must not lose whose it was.
     for file in sorted(manifest["files"], key=lambda f: register.table(f["table"]).contact is None):
         path, table = folder / file["path"], register.table(file["table"])
@@ -184,24 +196,57 @@ def cleanse(
         numbers = found[file["path"]]
         if not numbers and not own:
             continue
+        is_sas = file["format"] == "sas7bdat"
+        twin = _twin_of(folder, file["path"], manifest) if is_sas else None
         beside = path.with_name(f".{path.name}.erasing")
-        rewrite = _rewrite_text if file["format"] == "csv" else _rewrite_typed
-        rows, values = rewrite(con, path, beside, register, table, numbers, own, unpack_times)
+        if file["format"] == "csv":
+            rows, values = _rewrite_text(path, beside, register, table, numbers, own, unpack_times)
+        else:
+            with _as_parquet(scratch, path, file["format"]) as typed:
+                rows, values = _rewrite_typed(con, typed, beside, table, numbers, own)
         if not rows and not values:
             remove(beside)
             continue
         entry = {"path": file["path"], "rows": rows, "values": values, "before": file["sha256"]}
+        if twin:
+            entry["twin"] = twin
         if is_preview:
             remove(beside)
         else:
             beside.chmod(MODE)
-            beside.replace(path)
+            if twin:
+                file |= {"path": twin, "format": deliveries.SAS_TWIN}
+            beside.replace(folder / file["path"])
             _list_anew(folder, file, rows)
             entry["after"] = file["sha256"]
         erased.files.append(entry)
     if erased.files and not is_preview:
         replace_json(folder / deliveries.MANIFEST, manifest, MODE)
+        _forget_replaced_sas(folder)
     return erased
+
+
+def _twin_of(folder: Path, path: str, manifest: dict) -> str:
+    """The path of the Parquet file that replaces a SAS file."""
+    twin = str(Path(path).with_suffix(".parquet"))
+    if twin != path and any(file["path"] == twin for file in manifest["files"]):
+        raise DeliveryError(
+            f"{folder / path}: holds somebody who was erased, and {Path(twin).name} beside it is "
+            "another file. Expected that name to be free for what replaces a SAS file. Ask the "
+            "keeper to send one of the two under another name."
+        )
+    return twin
+
+
+def _forget_replaced_sas(folder: Path) -> None:
+    """Take away the SAS files whose twins the manifest lists in their place."""
+    files = read_json(folder / deliveries.MANIFEST)["files"]
+    listed = {file["path"] for file in files}
+    twins = {file["path"] for file in files if file["format"] == deliveries.SAS_TWIN}
+    for path in folder.rglob("*") if twins else ():
+        own = path.relative_to(folder)
+        if path.is_file() and str(own) not in listed and str(own.with_suffix(".parquet")) in twins:
+            remove(path)
 
 
 def _list_anew(folder: Path, file: dict, rows: int) -> None:
@@ -217,7 +262,22 @@ def _list_anew(folder: Path, file: dict, rows: int) -> None:
     file.update(made | {"erased_rows": file.get("erased_rows", 0) + rows})
 
 
-def _seen(con: duckdb.DuckDBPyConnection, path: Path, kind: str, unpack_times: int) -> set[str]:
+@contextmanager
+def _as_parquet(scratch: Path, path: Path, kind: str) -> Iterator[Path]:
+    """A typed file as Parquet; a SAS file's own bytes may be packed and show no number."""
+    if kind != "sas7bdat":
+        yield path
+        return
+    scratch.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    with unnamed_files(scratch) as unnamed:
+        parquet = unnamed.make("erasing.parquet")
+        sas_as_parquet(path, path, parquet)
+        yield parquet
+
+
+def _seen(
+    con: duckdb.DuckDBPyConnection, scratch: Path, path: Path, kind: str, unpack_times: int
+) -> set[str]:
     """Everything in a file that could be a personal number."""
     if kind == "csv":
         found: set[bytes] = set()
@@ -225,27 +285,40 @@ def _seen(con: duckdb.DuckDBPyConnection, path: Path, kind: str, unpack_times: i
             for line in stream:
                 found.update(ANYWHERE.findall(line))
         return {one.decode("ascii").replace("-", "") for one in found}
-    if kind == "sas7bdat":
-        found = set(ANYWHERE.findall(path.read_bytes()))
-        return {one.decode("ascii").replace("-", "") for one in found}
-    texts = _text_columns(con, path)
     seen: set[str] = set()
-    for column in texts:
-        values = con.execute(
-            f"select distinct {identifier(column)} from read_parquet({quoted(path)})"
-        ).fetchall()
-        for (value,) in values:
-            seen.update(m.decode().replace("-", "") for m in ANYWHERE.findall(str(value).encode()))
+    with _as_parquet(scratch, path, kind) as typed:
+        for column, held in _columns(con, typed).items():
+            query = f"select distinct {_as_text(column, held)} from read_parquet({quoted(typed)})"
+            values = con.execute(query)
+            while piece := values.fetchmany(PIECE_ROWS):
+                for (value,) in piece:
+                    forms = ANYWHERE.findall((value or "").encode())
+                    seen.update(form.decode().replace("-", "") for form in forms)
     return seen
 
 
-def _text_columns(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+def _columns(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
+    """Type by name of a Parquet file's columns that can hold a personal number."""
     described = con.execute(f"describe from read_parquet({quoted(path)})").fetchall()
-    return [name for name, kind, *_ in described if kind == "VARCHAR"]
+    return {name: kind for name, kind, *_ in described if not kind.startswith(NO_NUMBER)}
+
+
+def _as_text(column: str, kind: str) -> str:
+    """SQL of a column's text; a number that is held as one has lost its leading zeros."""
+    name = identifier(column)
+    if not kind.startswith(WHOLE) or kind.endswith("]"):
+        return f"{name}::varchar"
+    digits = f"try_cast({name} as hugeint)::varchar"
+    # lpad would cut a longer one.
+    return (
+        f"case when {name} <> trunc({name}) then null "
+        f"when length({digits}) < 10 then lpad({digits}, 10, '0') else {digits} end"
+    )
 
 
 def _contact_keys(
     con: duckdb.DuckDBPyConnection,
+    scratch: Path,
     register: Register,
     folders: list[Path],
     keys: Keys,
@@ -261,10 +334,11 @@ def _contact_keys(
             if file["table"] not in hung_on:
                 continue
             table = register.table(file["table"])
-            pairs = _pairs(
-                con, folder / file["path"], file["format"], register, table, unpack_times
-            )
-            for key, number in pairs:
+            wanted = (table.key[0], table.owner.name)
+            for spelt, number in _pairs(
+                con, scratch, folder / file["path"], file["format"], register, wanted, unpack_times
+            ):
+                key = _bare(spelt)
                 is_mine = mark(number.replace("-", ""), keys) in marked
                 (mine if is_mine else theirs).setdefault(table.name, set()).add(key)
     return {name: found - theirs.get(name, set()) for name, found in mine.items()}
@@ -272,27 +346,33 @@ def _contact_keys(
 
 def _pairs(
     con: duckdb.DuckDBPyConnection,
+    scratch: Path,
     path: Path,
     kind: str,
     register: Register,
-    table: Table,
+    wanted: tuple[str, str],
     unpack_times: int,
 ) -> Iterator[tuple[str, str]]:
-    """(key, number) of every contact in a file; the key without leading zeros."""
+    """Two columns of every row of a file, without quotes; nothing where it lacks one of them."""
     if kind == "csv":
         with deliveries.opened(path, unpack_times) as stream:
             records = _records(stream, register)
             names = _cells(next(records, b""), register)
-            at = [_place(names, column) for column in (table.key[0], table.owner.name)]
+            at = [_place(names, column) for column in wanted]
             for record in records:
                 cells = _cells(record, register)
                 if None not in at and len(cells) > max(at):
-                    yield _bare(cells[at[0]]), cells[at[1]].decode("ascii", "replace")
-    elif kind == "parquet":
-        columns = f"{identifier(table.key[0])}::varchar, {identifier(table.owner.name)}::varchar"
-        query = f"select {columns} from read_parquet({quoted(path)})"
-        for key, number in con.execute(query).fetchall():
-            yield _bare((key or "").encode()), number or ""
+                    yield _plain(cells[at[0]]), _plain(cells[at[1]])
+        return
+    with _as_parquet(scratch, path, kind) as typed:
+        described = con.execute(f"describe from read_parquet({quoted(typed)})").fetchall()
+        texts = {name.lower(): _as_text(name, held) for name, held, *_ in described}
+        if not set(wanted) <= set(texts):
+            return
+        columns = ", ".join(texts[name] for name in wanted)
+        found = con.execute(f"select {columns} from read_parquet({quoted(typed)})")
+        while piece := found.fetchmany(PIECE_ROWS):
+            yield from (((one or "").strip(), (other or "").strip()) for one, other in piece)
 
 
 def _records(stream: Iterable[bytes], register: Register) -> Iterator[bytes]:
@@ -345,13 +425,17 @@ def _place(names: list[bytes], column: str) -> int | None:
     return plain.index(column.encode()) if column.encode() in plain else None
 
 
-def _bare(cell: bytes) -> str:
+def _plain(cell: bytes) -> str:
+    """What a cell holds, without quotes and spaces around it."""
+    return cell.strip(b'" ').decode("utf-8", "replace")
+
+
+def _bare(key: str) -> str:
     """A contact's key in one spelling, as `etl.linkage.contact_key` has it."""
-    return cell.strip(b'" ').decode("utf-8", "replace").lstrip("0") or "0"
+    return key.lstrip("0") or "0"
 
 
 def _rewrite_text(
-    con: duckdb.DuckDBPyConnection,
     path: Path,
     beside: Path,
     register: Register,
@@ -373,7 +457,9 @@ def _rewrite_text(
         for line in records:
             held = {m.decode("ascii").replace("-", "") for m in ANYWHERE.findall(line)} & numbers
             cells = _cells(line, register)
-            hangs = key is not None and len(cells) > key and _bare(cells[key]) in own_contacts
+            hangs = (
+                key is not None and len(cells) > key and _bare(_plain(cells[key])) in own_contacts
+            )
             if hangs or (held and owner is not None and _holds(cells, owner, held)):
                 rows += 1
                 continue
@@ -418,21 +504,15 @@ def _rewrite_typed(
     con: duckdb.DuckDBPyConnection,
     path: Path,
     beside: Path,
-    register: Register,
     table: Table,
     numbers: set[str],
     own_contacts: set[str],
-    unpack_times: int,
 ) -> tuple[int, int]:
     """The same of a Parquet file."""
-    if path.suffix.lower() != ".parquet":
-        raise DeliveryError(
-            f"{path}: holds somebody who was erased, and a {path.suffix} file cannot be rewritten. "
-            "Expected CSV or Parquet. Ask the keeper for the delivery without that person, or as "
-            "CSV."
-        )
     described = con.execute(f"describe from read_parquet({quoted(path)})").fetchall()
-    names = {name.lower(): name for name, *_ in described}
+    types = {name: kind for name, kind, *_ in described}
+    names = {name.lower(): name for name in types}
+    kinds = _columns(con, path)
     forms = _forms(numbers)
     con.execute("create or replace temp table form as select unnest(?::varchar[]) as form", [forms])
     con.execute(
@@ -441,30 +521,34 @@ def _rewrite_typed(
     )
 
     def holds(column: str) -> str:
-        return f"exists (select 1 from form where contains({identifier(column)}, form.form))"
+        text = _as_text(column, kinds[column])
+        return f"exists (select 1 from form where contains({text}, form.form))"
 
     gone = ["false"]
-    if table.owner and table.owner.name in names:
+    if table.owner and names.get(table.owner.name) in kinds:
         gone.append(holds(names[table.owner.name]))
     if table.contact and table.contact.name in names:
-        key = f"ltrim(trim({identifier(names[table.contact.name])}::varchar), '0')"
+        column = names[table.contact.name]
+        key = f"ltrim(trim({_as_text(column, types[column])}), '0')"
         gone.append(
             f"case when {key} = '' then '0' else {key} end in (select key from own_contact)"
         )
-    texts = [name for name, kind, *_ in described if kind == "VARCHAR"]
     source = f"(select *, row_number() over () as nth from read_parquet({quoted(path)}))"
     goes = " or ".join(f"coalesce({one}, false)" for one in gone)
-    emptied = " + ".join(f"count(*) filter (where coalesce({holds(t)}, false))" for t in texts)
+    emptied = " + ".join(f"count(*) filter (where coalesce({holds(t)}, false))" for t in kinds)
     rows = con.execute(f"select count(*) from {source} where {goes}").fetchone()[0]
     values = con.execute(f"select {emptied or '0'} from {source} where not ({goes})").fetchone()[0]
-    kept = ", ".join(
-        f"case when {holds(n)} then nullif("
-        f"regexp_replace({identifier(n)}, '{'|'.join(forms)}', '', 'g'), '') "
-        f"else {identifier(n)} end as {identifier(n)}"
-        if n in texts and forms
-        else identifier(n)
-        for n, *_ in described
-    )
+
+    def without(column: str) -> str:
+        name = identifier(column)
+        if column not in kinds or not forms:
+            return name
+        if kinds[column] != "VARCHAR":  # nothing of such a value can stay
+            return f"case when not coalesce({holds(column)}, false) then {name} end as {name}"
+        freed = f"nullif(regexp_replace({name}, '{'|'.join(forms)}', '', 'g'), '')"
+        return f"case when {holds(column)} then {freed} else {name} end as {name}"
+
+    kept = ", ".join(without(name) for name in types)
     con.execute(
         f"copy (select {kept} from {source} where not ({goes}) order by nth) to {quoted(beside)} "
         "(format parquet, compression zstd)"

@@ -106,7 +106,9 @@ def _keeping_out(settings: Settings, home: Home) -> Callable[[Path], None] | Non
     def cleanse(folder: Path) -> None:
         others = deliveries.of_register(home.deliveries, registers.register(folder.parent.name))
         with connect(settings) as con:
-            found = erasure.cleanse(con, folder, others, keys, marked, settings.unpack_times)
+            found = erasure.cleanse(
+                con, home.scratch, folder, others, keys, marked, settings.unpack_times
+            )
         if found.files:
             ledger.record(
                 home, "erased again", delivery=found.delivery, rows=found.rows, values=found.values
@@ -1145,8 +1147,9 @@ def _cleansed(
             if not is_preview:
                 _tell_what_a_kill_left_untold(home)
             one = erasure.cleanse(
-                con, folder, others, keys, marked, settings.unpack_times, is_preview, is_resumed
-            )
+                con, home.scratch, folder, others, keys, marked, settings.unpack_times, is_preview,
+                is_resumed,
+            )  # fmt: skip
             if one.files:
                 found.append(one)
                 say(f"{one.delivery}: {_n(one.rows, 'row')}, {_n(one.values, 'value')} of others")
