@@ -25,7 +25,7 @@ import pyarrow
 
 from etl import deliveries, registers
 from etl.errors import LIKE_A_NUMBER, DeliveryError, SettingsError
-from etl.home import Home, connect, file_hash, read_json, remove, replace_json
+from etl.home import Home, connect, file_hash, read_json, remove, replace_json, replace_text
 from etl.landing.given import LONGEST_LINE_BYTES, identifier, quoted, sas_as_parquet
 from etl.landing.unnamed import unnamed_files
 from etl.personal_number import classify
@@ -64,7 +64,10 @@ class Erased:
 
 
 def tombstones_of(home: Home) -> Path:
-    """One entry per erased person: keyed hashes of the numbers, the day, why, and who decided."""
+    """One entry per erased person: keyed hashes of the numbers, the day, why, and who decided.
+
+    `perhaps` has those of numbers that a keeper has joined to the person since.
+    """
     return home.restricted / "erased.json"
 
 
@@ -83,11 +86,23 @@ def marks(home: Home) -> set[str]:
 
 
 def bury(home: Home, wanted: list[str], day: str, why: str, by: str) -> None:
-    """Set the tombstone; from here on the person stays out, whatever happens to the rest."""
+    """Set the tombstone; from here on the person stays out, whatever happens to the rest.
+
+    Who has one already keeps it, and it gets the marks that are new.
+    """
     known = tombstones(home)
-    if not any(set(wanted) <= set(entry["marks"]) for entry in known):
-        entry = {"marks": wanted, "on": day, "why": why, "by": by, "rows": 0, "values": 0}
-        replace_json(tombstones_of(home), {"erased": [*known, entry]}, MODE)
+    for entry in known:
+        if set(wanted) & set(entry["marks"]):
+            entry["marks"] = sorted({*wanted, *entry["marks"]})
+            break
+    else:
+        known.append({"marks": wanted, "on": day, "why": why, "by": by, "rows": 0, "values": 0})
+    if known != tombstones(home):
+        _keep(home, known)
+
+
+def _keep(home: Home, known: list[dict]) -> None:
+    replace_json(tombstones_of(home), {"erased": known}, MODE)
 
 
 def tombstone(home: Home, wanted: list[str]) -> dict | None:
@@ -102,7 +117,7 @@ def count(home: Home, wanted: list[str], rows: int, values: int) -> None:
         if set(wanted) & set(entry["marks"]):
             entry |= {"rows": rows, "values": values}
             break
-    replace_json(tombstones_of(home), {"erased": known}, MODE)
+    _keep(home, known)
 
 
 def totals(home: Home) -> dict[str, int]:
@@ -113,6 +128,91 @@ def totals(home: Home) -> dict[str, int]:
         "rows": sum(entry["rows"] for entry in known),
         "values": sum(entry["values"] for entry in known),
     }
+
+
+# ------------------------------------------------------------------ perhaps an erased person's
+
+
+def suspects_of(home: Home) -> Path:
+    """One file for each erased person who may be back under other numbers, one number a line.
+
+    It is named by the first 12 digits of the tombstone, as the ledger has it.
+    """
+    return home.restricted / "perhaps_erased"
+
+
+def suspects(
+    con: duckdb.DuckDBPyConnection, home: Home, folder: Path, keys: Keys, unpack_times: int
+) -> dict[str, set[str]]:
+    """Numbers that a delivery of the civil register joins to an erased one, by its mark.
+
+    Nobody is erased on a keeper's word that two numbers are one person: it may be a slip. So they
+    are for somebody to decide about, and those that were noted before are not told again.
+    """
+    register = registers.register(folder.parent.name)
+    known = {of: entry for entry in tombstones(home) for of in entry["marks"]}
+    found: dict[str, set[str]] = {}
+    for file in read_json(folder / deliveries.MANIFEST)["files"]:
+        table = register.table(file["table"])
+        current = next((column for column in table.columns if column.role == "current"), None)
+        if current is None or table.owner is None:
+            continue
+        wanted = (table.owner.name, current.name)
+        for pair in _pairs(
+            con, home.scratch, folder / file["path"], file["format"], register, wanted, unpack_times
+        ):
+            numbers = [number.replace("-", "") for number in pair]
+            if numbers[0] == numbers[1] or not all(numbers):
+                continue
+            marked = [mark(number, keys) for number in numbers]
+            for erased, nth in ((marked[0], 1), (marked[1], 0)):
+                is_new = marked[nth] not in known and not classify(numbers[nth]).reason
+                if erased in known and is_new:
+                    entry = known[erased]
+                    if marked[nth] not in entry.get("perhaps", []):
+                        found.setdefault(entry["marks"][0], set()).add(numbers[nth])
+    return found
+
+
+def note_suspects(home: Home, found: dict[str, set[str]]) -> list[Path]:
+    """Write suspects beside the ones that were noted before. Returns the files."""
+    places = []
+    for of, numbers in sorted(found.items()):
+        place = suspects_of(home) / f"{of[:12]}.txt"
+        place.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        before = place.read_text("utf-8").split() if place.exists() else []
+        lines = "".join(f"{number}\n" for number in sorted({*before, *numbers}))
+        replace_text(place, lines, MODE)
+        places.append(place)
+    return places
+
+
+def remember_suspects(home: Home, found: dict[str, set[str]], keys: Keys) -> None:
+    """Keep on the tombstones who was noted, so that the same delivery tells it once."""
+    known = tombstones(home)
+    for entry in known:
+        more = {mark(number, keys) for number in found.get(entry["marks"][0], ())}
+        if more:
+            entry["perhaps"] = sorted(more | set(entry.get("perhaps", [])))
+    _keep(home, known)
+
+
+def marks_joined_by(home: Home, path: Path) -> set[str]:
+    """The marks of the erased person whose suspects a file holds; none where it is no such file.
+
+    To ask for an erasure with that file is to say that they are one person.
+    """
+    if path.resolve().parent != suspects_of(home).resolve():
+        return set()
+    return {
+        of
+        for entry in tombstones(home)
+        if any(one.startswith(path.stem) for one in entry["marks"])
+        for of in entry["marks"]
+    }
+
+
+# ------------------------------------------------------------------ a request
 
 
 def asked_for(home: Home, path: Path) -> list[str]:

@@ -76,7 +76,7 @@ def receive(
                     complete_to,
                     coverage,
                     settings.unpack_times,
-                    _keeping_out(settings, home),
+                    _keeping_out(settings, home, say),
                 )
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
@@ -94,8 +94,11 @@ def receive(
     return new
 
 
-def _keeping_out(settings: Settings, home: Home) -> Callable[[Path], None] | None:
-    """What takes the erased out of a delivery before it is stored; None where nobody was erased."""
+def _keeping_out(settings: Settings, home: Home, say: Say) -> Callable[[Path], None] | None:
+    """What takes the erased out of a delivery before it is stored; None where nobody was erased.
+
+    Who may be back under another number stays in, and is told of.
+    """
     from etl import erasure
 
     marked = erasure.marks(home)
@@ -106,6 +109,8 @@ def _keeping_out(settings: Settings, home: Home) -> Callable[[Path], None] | Non
     def cleanse(folder: Path) -> None:
         others = deliveries.of_register(home.deliveries, registers.register(folder.parent.name))
         with connect(settings) as con:
+            suspects = erasure.suspects(con, home, folder, keys, settings.unpack_times)
+            _tell_suspects(home, _name(folder), suspects, keys, say)
             found = erasure.cleanse(
                 con, home.scratch, folder, others, keys, marked, settings.unpack_times
             )
@@ -115,6 +120,25 @@ def _keeping_out(settings: Settings, home: Home) -> Callable[[Path], None] | Non
             )
 
     return cleanse
+
+
+def _tell_suspects(
+    home: Home, delivery: str, suspects: dict[str, set[str]], keys: restricted.Keys, say: Say
+) -> None:
+    from etl import erasure
+
+    if not suspects:
+        return
+    # Remembered last: a kill before it tells the same once more, and never loses it.
+    places = erasure.note_suspects(home, suspects)
+    n = sum(map(len, suspects.values()))
+    ledger.record(home, "erased person perhaps renumbered", delivery=delivery, numbers=n)
+    erasure.remember_suspects(home, suspects, keys)
+    say(
+        f"{delivery}: {_n(n, 'number')} may be an erased person's other one, and stays in. See who "
+        "it is; if it is the same person, `kobling erase --pnr-file` with the file, else take it "
+        f"away: {', '.join(map(str, places))}"
+    )
 
 
 def receive_from_database(
@@ -140,7 +164,7 @@ def receive_from_database(
             try:
                 place = postgres.pull(
                     con, source, contract, schema, tables, complete_to, home.deliveries,
-                    home.scratch, say, _keeping_out(settings, home),
+                    home.scratch, say, _keeping_out(settings, home, say),
                 )  # fmt: skip
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=register, reason=str(error))
@@ -1054,6 +1078,7 @@ def erase(
             keys.unlock(con)
             numbers, persons = erasure.whole_person(con, home, keys, asked)
             marked = {erasure.mark(number, keys) for number in numbers}
+            marked |= erasure.marks_joined_by(home, pnr_file)
             if is_preview or not is_resumed:
                 # Whatever cannot be rewritten is found before anything is.
                 tell = say if is_preview else _nobody

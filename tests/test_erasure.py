@@ -33,6 +33,7 @@ from tests.written_lake import settings_for
 
 FORMER = "6102501242"  # Anna's number before she had the one that she has now
 SPELT = f"{ANNA[:6]}-{ANNA[6:]}"
+NEW = "6102501250"  # a number that she is given later
 LATER = "2024-07-01"
 GOLDEN = Path(__file__).parent / "golden"
 SAS, PACKED_SAS = GOLDEN / "pato1994.sas7bdat", GOLDEN / "pato1994_packed.sas7bdat"
@@ -545,6 +546,114 @@ def test_a_number_held_as_a_number_is_found_with_its_lost_zero(tmp_path):
         (BENT, 12, int(number) + 0.25, int(BENT), 12),
     ]
     assert duckdb.sql(f"from '{new}'").dtypes == duckdb.sql(f"from '{path}'").dtypes
+
+
+@pytest.fixture
+def received(settings, monkeypatch) -> Home:
+    """Only received; nobody was landed or linked, and nothing is after an erasure."""
+    monkeypatch.setattr(steps, "run", nothing_more)
+    deliver(settings.home / "restricted" / "inbox")
+    steps.receive(settings, settings.home / "restricted" / "inbox", None, nothing)
+    shutil.rmtree(settings.home / "restricted" / "inbox")
+    return Home(settings.home)
+
+
+def nothing_more(*_) -> None:
+    pass
+
+
+def receive_persons(settings, rows: str, day: str = LATER) -> list[str]:
+    said: list[str] = []
+    inbox = settings.home / "later"
+    write_delivery(inbox, "cpr", {"cpr3_t_person.csv": PERSON_HEADER + rows}, day=day)
+    steps.receive(settings, inbox, None, said.append)
+    shutil.rmtree(inbox)
+    return said
+
+
+def told_of_suspects(home: Home) -> list[int]:
+    told = [json.loads(line) for line in home.ledger.read_text().splitlines()]
+    return [e["numbers"] for e in told if e["event"] == "erased person perhaps renumbered"]
+
+
+RENUMBERED = person(ANNA, NEW, "60") + person(NEW, NEW) + person(BENT, BENT)
+
+
+def test_a_new_number_of_an_erased_person_is_somebodys_to_decide_about(settings, received):
+    """A keeper's slip would else erase somebody; nobody comes back unnoticed."""
+    home = received
+    erase(settings, home, ANNA)
+    said = receive_persons(settings, RENUMBERED)
+    (place,) = (home.restricted / "perhaps_erased").iterdir()
+    assert place.read_text() == f"{NEW}\n"
+    assert (place.stat().st_mode & 0o777, place.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert str(place) in said[0]
+    assert "1 number may be an erased person's other one" in said[0]
+    assert not any(number in line for number in (ANNA, NEW) for line in said)
+    assert told_of_suspects(home) == [1]
+    assert NEW not in home.ledger.read_text()
+    delivered = (home.deliveries / "cpr" / LATER / "cpr3_t_person.csv").read_text()
+    assert delivered == PERSON_HEADER + person(NEW, NEW) + person(BENT, BENT)
+
+
+def test_decided_to_be_the_same_person_she_keeps_one_tombstone(settings, received):
+    home = received
+    erase(settings, home, ANNA)
+    (before,) = erasure.tombstones(home)
+    receive_persons(settings, RENUMBERED)
+    (place,) = (home.restricted / "perhaps_erased").iterdir()
+    steps.erase(settings, place, "request 24/117", "DPO", False, nothing, nothing)
+    place.unlink()
+    assert traces(home, ANNA, NEW) == []
+    (entry,) = erasure.tombstones(home)
+    assert set(entry["marks"]) == {*before["marks"], erasure.mark(NEW, KEYS)}
+    assert (entry["rows"], entry["on"]) == (before["rows"] + 1, before["on"])
+    assert receive_persons(settings, RENUMBERED) == ["cpr/2024-07-01: received before, nothing new"]
+    assert told_of_suspects(home) == [1]
+
+
+def test_decided_to_be_somebody_else_the_same_slip_is_told_once(settings, received):
+    """And whoever has that number may ask for an erasure of their own."""
+    home = received
+    erase(settings, home, ANNA)
+    receive_persons(settings, RENUMBERED)
+    (place,) = (home.restricted / "perhaps_erased").iterdir()
+    place.unlink()
+    receive_persons(settings, RENUMBERED, "2024-08-01")
+    assert not place.exists()
+    assert told_of_suspects(home) == [1]
+    erase(settings, home, NEW)
+    assert [len(entry["marks"]) for entry in erasure.tombstones(home)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "numbers"),
+    [
+        (person(NEW, ANNA, "60"), [NEW]),  # her number in force stands in the other column
+        (person(ANNA, ANNA) + person(BENT, BENT), []),
+        (person(NEW, NEW, mother=ANNA), []),  # a child is not its mother
+        (person(ANNA, "0000000000", "60") + person(ANNA, "", "60"), []),
+        (person(ANNA, NEW, "60") + person(ANNA, CARL, "60"), [NEW, CARL]),
+    ],
+)
+def test_only_a_number_in_force_joins_another_one(settings, tmp_path, rows, numbers):
+    home = Home(settings.home)
+    erasure.bury(home, [erasure.mark(ANNA, KEYS)], "2024-06-30", "why", "who")
+    folder = write_delivery(tmp_path, "cpr", {"cpr3_t_person.csv": PERSON_HEADER + rows})
+    found = erasure.suspects(duckdb.connect(), home, folder, KEYS, 1)
+    assert found == ({erasure.mark(ANNA, KEYS): set(numbers)} if numbers else {})
+
+
+def test_suspects_of_a_second_delivery_lie_beside_the_first_ones(settings, tmp_path):
+    home = Home(settings.home)
+    erasure.bury(home, [erasure.mark(ANNA, KEYS)], "2024-06-30", "why", "who")
+    for number in (CARL, NEW, CARL):
+        found = {erasure.mark(ANNA, KEYS): {number}}
+        (place,) = erasure.note_suspects(home, found)
+        erasure.remember_suspects(home, found, KEYS)
+    assert place.read_text().split() == [NEW, CARL]
+    (entry,) = erasure.tombstones(home)
+    assert entry["perhaps"] == sorted(erasure.mark(number, KEYS) for number in (CARL, NEW))
 
 
 def test_a_packed_sas_file_hides_no_number(tmp_path):
