@@ -13,8 +13,7 @@ hash of a file changes, and the ledger keeps the old one beside the new.
 import gzip
 import hmac
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,25 +22,14 @@ from typing import BinaryIO
 import duckdb
 import pyarrow
 
-from etl import deliveries, registers
+from etl import delivered_numbers, deliveries, registers
 from etl.errors import LIKE_A_NUMBER, DeliveryError, SettingsError
 from etl.home import Home, connect, file_hash, read_json, remove, replace_json, replace_text
-from etl.landing.given import LONGEST_LINE_BYTES, identifier, quoted, sas_as_parquet
-from etl.landing.unnamed import unnamed_files
+from etl.landing.given import identifier, quoted
 from etl.personal_number import classify
 from etl.registers import Register, Table
 from etl.restricted import FOLDER_MODE, MODE, Keys
 from etl.settings import Settings
-
-# Ten characters wherever they stand, with or without the hyphen, also inside a longer run of them.
-QUOTED = re.compile(rb'"(?:[^"]|"")*"')
-ANYWHERE = re.compile(rb"(?=([0-9]{6}-?[0-9A-Z]{2}[0-9]{2}))")
-# Numbers of Parquet that can hold all ten digits of a personal number, as DuckDB names them.
-WHOLE = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT", "DOUBLE", "DECIMAL")
-NO_NUMBER = (
-    "DATE", "TIME", "INTERVAL", "BOOLEAN", "TINYINT", "SMALLINT", "UTINYINT", "USMALLINT", "FLOAT",
-)  # fmt: skip
-PIECE_ROWS = 100_000  # read at a time where a whole column may not fit in memory
 
 
 @dataclass
@@ -158,7 +146,7 @@ def suspects(
         if current is None or table.owner is None:
             continue
         wanted = (table.owner.name, current.name)
-        for pair in _pairs(
+        for pair in delivered_numbers.pairs(
             con, home.scratch, folder / file["path"], file["format"], register, wanted, unpack_times
         ):
             numbers = [number.replace("-", "") for number in pair]
@@ -279,10 +267,12 @@ def cleanse(
     found: dict[str, set[str]] = {}
     for file in manifest["files"]:
         path = folder / file["path"]
-        seen = _seen(con, scratch, path, file["format"], unpack_times)
+        seen = delivered_numbers.seen_in(con, scratch, path, file["format"], unpack_times)
         found[file["path"]] = {number for number in seen if mark(number, keys) in marked}
     folders = [folder, *others]
-    contacts = _contact_keys(con, scratch, register, folders, keys, marked, unpack_times)
+    contacts = delivered_numbers.contact_keys(
+        con, scratch, register, folders, lambda number: mark(number, keys) in marked, unpack_times
+    )
     # What hangs on a contact goes before it: a kill in between must not lose whose it was.
     for file in sorted(manifest["files"], key=lambda f: register.table(f["table"]).contact is None):
         path, table = folder / file["path"], register.table(file["table"])
@@ -302,7 +292,7 @@ def cleanse(
         if file["format"] == "csv":
             rows, values = _rewrite_text(path, beside, register, table, numbers, own, unpack_times)
         else:
-            with _as_parquet(scratch, path, file["format"]) as typed:
+            with delivered_numbers.as_parquet(scratch, path, file["format"]) as typed:
                 rows, values = _rewrite_typed(con, typed, beside, table, numbers, own)
         if not rows and not values:
             remove(beside)
@@ -362,179 +352,6 @@ def _list_anew(folder: Path, file: dict, rows: int) -> None:
     file.update(made | {"erased_rows": file.get("erased_rows", 0) + rows})
 
 
-@contextmanager
-def _as_parquet(scratch: Path, path: Path, kind: str) -> Iterator[Path]:
-    """A typed file as Parquet; a SAS file's own bytes may be packed and show no number."""
-    if kind != "sas7bdat":
-        yield path
-        return
-    scratch.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    with unnamed_files(scratch) as unnamed:
-        parquet = unnamed.make("erasing.parquet")
-        sas_as_parquet(path, path, parquet)
-        yield parquet
-
-
-def _seen(
-    con: duckdb.DuckDBPyConnection, scratch: Path, path: Path, kind: str, unpack_times: int
-) -> set[str]:
-    """Everything in a file that could be a personal number."""
-    if kind == "csv":
-        found: set[bytes] = set()
-        with deliveries.opened(path, unpack_times) as stream:
-            for line in stream:
-                found.update(ANYWHERE.findall(line))
-        return {one.decode("ascii").replace("-", "") for one in found}
-    seen: set[str] = set()
-    with _as_parquet(scratch, path, kind) as typed:
-        for column, held in _columns(con, typed).items():
-            query = f"select distinct {_as_text(column, held)} from read_parquet({quoted(typed)})"
-            values = con.execute(query)
-            while piece := values.fetchmany(PIECE_ROWS):
-                for (value,) in piece:
-                    forms = ANYWHERE.findall((value or "").encode())
-                    seen.update(form.decode().replace("-", "") for form in forms)
-    return seen
-
-
-def _columns(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
-    """Type by name of a Parquet file's columns that can hold a personal number."""
-    described = con.execute(f"describe from read_parquet({quoted(path)})").fetchall()
-    return {name: kind for name, kind, *_ in described if not kind.startswith(NO_NUMBER)}
-
-
-def _as_text(column: str, kind: str) -> str:
-    """SQL of a column's text; a number that is held as one has lost its leading zeros."""
-    name = identifier(column)
-    if not kind.startswith(WHOLE) or kind.endswith("]"):
-        return f"{name}::varchar"
-    digits = f"try_cast({name} as hugeint)::varchar"
-    # lpad would cut a longer one.
-    return (
-        f"case when {name} <> trunc({name}) then null "
-        f"when length({digits}) < 10 then lpad({digits}, 10, '0') else {digits} end"
-    )
-
-
-def _contact_keys(
-    con: duckdb.DuckDBPyConnection,
-    scratch: Path,
-    register: Register,
-    folders: list[Path],
-    keys: Keys,
-    marked: set[str],
-    unpack_times: int,
-) -> dict[str, set[str]]:
-    """By contact table: the keys of contacts that are an erased person's, and nobody else's."""
-    mine: dict[str, set[str]] = {}
-    theirs: dict[str, set[str]] = {}
-    hung_on = {table.contact.refers_to for table in register.tables if table.contact}
-    for folder in folders if hung_on else []:
-        for file in read_json(folder / deliveries.MANIFEST)["files"]:
-            if file["table"] not in hung_on:
-                continue
-            table = register.table(file["table"])
-            wanted = (table.key[0], table.owner.name)
-            for spelt, number in _pairs(
-                con, scratch, folder / file["path"], file["format"], register, wanted, unpack_times
-            ):
-                key = _bare(spelt)
-                is_mine = mark(number.replace("-", ""), keys) in marked
-                (mine if is_mine else theirs).setdefault(table.name, set()).add(key)
-    return {name: found - theirs.get(name, set()) for name, found in mine.items()}
-
-
-def _pairs(
-    con: duckdb.DuckDBPyConnection,
-    scratch: Path,
-    path: Path,
-    kind: str,
-    register: Register,
-    wanted: tuple[str, str],
-    unpack_times: int,
-) -> Iterator[tuple[str, str]]:
-    """Two columns of every row of a file, without quotes; nothing where it lacks one of them."""
-    if kind == "csv":
-        with deliveries.opened(path, unpack_times) as stream:
-            records = _records(stream, register)
-            names = _cells(next(records, b""), register)
-            at = [_place(names, column) for column in wanted]
-            for record in records:
-                cells = _cells(record, register)
-                if None not in at and len(cells) > max(at):
-                    yield _plain(cells[at[0]]), _plain(cells[at[1]])
-        return
-    with _as_parquet(scratch, path, kind) as typed:
-        described = con.execute(f"describe from read_parquet({quoted(typed)})").fetchall()
-        texts = {name.lower(): _as_text(name, held) for name, held, *_ in described}
-        if not set(wanted) <= set(texts):
-            return
-        columns = ", ".join(texts[name] for name in wanted)
-        found = con.execute(f"select {columns} from read_parquet({quoted(typed)})")
-        while piece := found.fetchmany(PIECE_ROWS):
-            yield from (((one or "").strip(), (other or "").strip()) for one, other in piece)
-
-
-def _records(stream: Iterable[bytes], register: Register) -> Iterator[bytes]:
-    """Lines, and as one the lines of a record in which a quoted cell holds a line end."""
-    lines, ahead = iter(stream), deque[bytes]()
-    while (first := ahead.popleft() if ahead else next(lines, None)) is not None:
-        record, taken = first, []
-        while _is_open(record, register) and len(record) < LONGEST_LINE_BYTES:
-            following = ahead.popleft() if ahead else next(lines, None)
-            if following is None:
-                break
-            taken.append(following)
-            record += following
-        if _is_open(record, register):  # a quote that nothing closes: each line is what it is
-            ahead.extendleft(reversed(taken))
-            record = first
-        yield record
-
-
-def _split(record: bytes, register: Register) -> tuple[list[bytes], bool]:
-    """The cells as they are written, and whether the last one's quote is not closed."""
-    delimiter = register.delimiter.encode()
-    bare = record.rstrip(b"\r\n")
-    if b'"' not in bare:
-        return bare.split(delimiter), False
-    cells, at = [], 0
-    while True:
-        quoted_cell = QUOTED.match(bare, at)
-        end = quoted_cell.end() if quoted_cell else -1
-        if end != len(bare) and not (quoted_cell and bare.startswith(delimiter, end)):
-            if bare.startswith(b'"', at) and not quoted_cell:
-                return [*cells, bare[at:]], True
-            end = bare.find(delimiter, at)
-        if end in (-1, len(bare)):
-            return [*cells, bare[at:]], False
-        cells.append(bare[at:end])
-        at = end + len(delimiter)
-
-
-def _cells(record: bytes, register: Register) -> list[bytes]:
-    return _split(record, register)[0]
-
-
-def _is_open(record: bytes, register: Register) -> bool:
-    return b'"' in record and _split(record, register)[1]
-
-
-def _place(names: list[bytes], column: str) -> int | None:
-    plain = [name.strip(b'" \xef\xbb\xbf').lower() for name in names]
-    return plain.index(column.encode()) if column.encode() in plain else None
-
-
-def _plain(cell: bytes) -> str:
-    """What a cell holds, without quotes and spaces around it."""
-    return cell.strip(b'" ').decode("utf-8", "replace")
-
-
-def _bare(key: str) -> str:
-    """A contact's key in one spelling, as `etl.linkage.contact_key` has it."""
-    return key.lstrip("0") or "0"
-
-
 def _rewrite_text(
     path: Path,
     beside: Path,
@@ -548,41 +365,33 @@ def _rewrite_text(
     rows = values = 0
     delimiter = register.delimiter.encode()
     with deliveries.opened(path, unpack_times) as stream, _packed_as(path, beside) as out:
-        records = _records(stream, register)
+        records = delivered_numbers.records(stream, register)
         header = next(records, b"")
         out.write(header)
-        names = _cells(header, register)
-        owner = _place(names, table.owner.name) if table.owner else None
-        key = _place(names, table.contact.name) if table.contact else None
+        names = delivered_numbers.cells_of(header, register)
+        owner = delivered_numbers.place_of(names, table.owner.name) if table.owner else None
+        key = delivered_numbers.place_of(names, table.contact.name) if table.contact else None
         for line in records:
-            held = {m.decode("ascii").replace("-", "") for m in ANYWHERE.findall(line)} & numbers
-            cells = _cells(line, register)
+            held = delivered_numbers.numbers_in(line) & numbers
+            cells = delivered_numbers.cells_of(line, register)
             hangs = (
-                key is not None and len(cells) > key and _bare(_plain(cells[key])) in own_contacts
+                key is not None
+                and len(cells) > key
+                and delivered_numbers.bare(delivered_numbers.plain(cells[key])) in own_contacts
             )
-            if hangs or (held and owner is not None and _holds(cells, owner, held)):
+            if hangs or (
+                held and owner is not None and delivered_numbers.holds(cells, owner, held)
+            ):
                 rows += 1
                 continue
             if held:
                 end = line[len(line.rstrip(b"\r\n")) :]
-                spelt = re.compile("|".join(_forms(held)).encode())
+                spelt = re.compile("|".join(delivered_numbers.forms_of(held)).encode())
                 without = [spelt.sub(b"", cell) for cell in cells]
                 values += sum(one != cell for one, cell in zip(without, cells, strict=True))
                 line = delimiter.join(without) + end
             out.write(line)
     return rows, values
-
-
-def _forms(numbers: Iterable[str]) -> list[str]:
-    """Numbers as they may be spelt."""
-    return sorted({form for n in numbers for form in (n, f"{n[:6]}-{n[6:]}")})
-
-
-def _holds(cells: list[bytes], place: int, numbers: set[str]) -> bool:
-    if place >= len(cells):
-        return False
-    found = {m.decode("ascii").replace("-", "") for m in ANYWHERE.findall(cells[place])}
-    return bool(found & numbers)
 
 
 @contextmanager
@@ -612,8 +421,8 @@ def _rewrite_typed(
     described = con.execute(f"describe from read_parquet({quoted(path)})").fetchall()
     types = {name: kind for name, kind, *_ in described}
     names = {name.lower(): name for name in types}
-    kinds = _columns(con, path)
-    forms = _forms(numbers)
+    kinds = delivered_numbers.columns_of(con, path)
+    forms = delivered_numbers.forms_of(numbers)
     con.execute("create or replace temp table form as select unnest(?::varchar[]) as form", [forms])
     con.execute(
         "create or replace temp table own_contact as select unnest(?::varchar[]) as key",
@@ -621,7 +430,7 @@ def _rewrite_typed(
     )
 
     def holds(column: str) -> str:
-        text = _as_text(column, kinds[column])
+        text = delivered_numbers.as_text(column, kinds[column])
         return f"exists (select 1 from form where contains({text}, form.form))"
 
     gone = ["false"]
@@ -629,7 +438,7 @@ def _rewrite_typed(
         gone.append(holds(names[table.owner.name]))
     if table.contact and table.contact.name in names:
         column = names[table.contact.name]
-        key = f"ltrim(trim({_as_text(column, types[column])}), '0')"
+        key = f"ltrim(trim({delivered_numbers.as_text(column, types[column])}), '0')"
         gone.append(
             f"case when {key} = '' then '0' else {key} end in (select key from own_contact)"
         )

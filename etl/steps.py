@@ -1273,6 +1273,34 @@ def person_behind(settings: Settings, study: str, released_id: str, with_number:
     return told
 
 
+def person_held(settings: Settings, pnr_file: Path) -> str:
+    """How much is held on a person by store; every place is written into the restricted zone."""
+    from etl import erasure, holdings
+
+    home = open_home(settings)
+    with one_writer(home):
+        keys = restricted.keys_of(settings)
+        asked = erasure.asked_for(home, pnr_file)
+        with connect(settings) as con:
+            keys.unlock(con)
+            numbers, persons = erasure.whole_person(con, home, keys, asked)
+            held = list(holdings.find(con, settings, home, numbers, persons))
+        held += [
+            holdings.Held("release", *release.split("/"), "", "", None, holdings.OWN)
+            for release in _releases_that_hold(settings, home, keys, persons)
+        ]
+        # The same person's file has the same name, which tells nothing of the number.
+        shown = erasure.mark(min(numbers), keys)[:12]
+        counted = holdings.counted(held)
+        place = holdings.write(home, f"held_{shown}", held)
+        ledger.record(home, "person shown", person=shown, rows=counted)
+    if not held:
+        return f"Nothing is held under this number. {place} says so too; take it away."
+    told = [f"{store}: {_n(n, 'row' if store != 'release' else 'release')}" for store, n in
+            counted.items()]  # fmt: skip
+    return "\n".join([*told, f"Every place: {place}. Take the file away when you are done."])
+
+
 def study_names(settings: Settings) -> list[str]:
     """Every study folder of the checkout."""
     return studies.names(settings.project)

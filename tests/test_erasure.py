@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from etl import erasure, registers, restricted, steps
+from etl import delivered_numbers, erasure, registers, restricted, steps
 from etl.errors import DeliveryError, LinkageError, SettingsError
 from etl.home import Home
 from etl.landing import accepted, current
@@ -537,7 +537,7 @@ def test_a_number_held_as_a_number_is_found_with_its_lost_zero(tmp_path):
         f"union all {of_bent} 12, {also}.25, {int(BENT)}, 12) to '{path}'"
     )
     con = duckdb.connect()
-    seen = erasure._seen(con, tmp_path, path, "parquet", 1)
+    seen = delivered_numbers.seen_in(con, tmp_path, path, "parquet", 1)
     assert seen == {number, BENT, "0000000012"}
     table = registers.register("patobank").table("pato")
     assert erasure._rewrite_typed(con, path, new, table, {number}, set()) == (1, 4)
@@ -658,7 +658,7 @@ def test_suspects_of_a_second_delivery_lie_beside_the_first_ones(settings, tmp_p
 
 def test_a_packed_sas_file_hides_no_number(tmp_path):
     assert FREJA.encode() not in PACKED_SAS.read_bytes()
-    seen = erasure._seen(duckdb.connect(), tmp_path, PACKED_SAS, "sas7bdat", 1)
+    seen = delivered_numbers.seen_in(duckdb.connect(), tmp_path, PACKED_SAS, "sas7bdat", 1)
     assert {FREJA, BENT, CARL} <= seen
 
 
@@ -671,13 +671,13 @@ def test_an_owner_and_a_contact_may_be_held_as_numbers(tmp_path):
         f"t (V_RECNUM, V_CPR)) to '{path}' (format parquet)"
     )
     wanted = ("k_recnum", "v_cpr")
-    assert list(erasure._pairs(con, tmp_path, path, "parquet", register, wanted, 1)) == []
+    assert list(delivered_numbers.pairs(con, tmp_path, path, "parquet", register, wanted, 1)) == []
     duckdb.execute(
         f"copy (select * from (values (7.0::double, {int(number)}::bigint), (8.0, {BENT})) as "
         f"t (K_RECNUM, V_CPR)) to '{path}' (format parquet)"
     )
-    pairs = erasure._pairs(con, tmp_path, path, "parquet", register, wanted, 1)
-    found = [(erasure._bare(key), owner) for key, owner in pairs]
+    pairs = delivered_numbers.pairs(con, tmp_path, path, "parquet", register, wanted, 1)
+    found = [(delivered_numbers.bare(key), owner) for key, owner in pairs]
     assert found == [("7", number), ("8", BENT)]
     adm, diag = register.table("t_adm"), register.table("t_diag")
     assert erasure._rewrite_typed(con, path, new, adm, {number}, set()) == (1, 0)
