@@ -122,6 +122,8 @@ def _in_text(
         # An empty line is no record, as a manifest counts them.
         for row, record in enumerate((one for one in records if one.strip()), 1):
             held = delivered_numbers.numbers_in(record) & whom.numbers
+            if not held and not whom.contacts:
+                continue
             cells = delivered_numbers.cells_of(record, register)
             if held and owner is not None and delivered_numbers.holds(cells, owner, held):
                 yield row, OWN

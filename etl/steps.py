@@ -1292,12 +1292,14 @@ def person_held(settings: Settings, pnr_file: Path) -> str:
         # The same person's file has the same name, which tells nothing of the number.
         shown = erasure.mark(min(numbers), keys)[:12]
         counted = holdings.counted(held)
-        place = holdings.write(home, f"held_{shown}", held)
         ledger.record(home, "person shown", person=shown, rows=counted)
+        place = holdings.write(home, f"held_{shown}", held)
     if not held:
         return f"Nothing is held under this number. {place} says so too; take it away."
-    told = [f"{store}: {_n(n, 'row' if store != 'release' else 'release')}" for store, n in
-            counted.items()]  # fmt: skip
+    told = [
+        f"{store}: {_n(n, 'release' if store == 'release' else 'row')}"
+        for store, n in counted.items()
+    ]
     return "\n".join([*told, f"Every place: {place}. Take the file away when you are done."])
 
 
