@@ -422,25 +422,44 @@ def rotate_key(new_key_file: Path) -> None:
 
 
 @main.command()
-@click.option("--released-id", required=True, metavar="ID", help="person_id of a release.")
-@click.option("--study", required=True, help="The study of that release.")
+@click.option("--released-id", metavar="ID", help="person_id of a release.")
+@click.option("--study", help="The study of that release.")
 @click.option(
     "--pnr", "with_number", is_flag=True, help="Write the numbers into the restricted zone."
 )
-def person(released_id: str, study: str, with_number: bool) -> None:
-    """Tell who an id of a release is in the warehouse.
+@click.option(
+    "--pnr-file", type=click.Path(path_type=Path),
+    help="A file in the restricted zone with one person's number, for what is held on them.",
+)  # fmt: skip
+def person(
+    released_id: str | None, study: str | None, with_number: bool, pnr_file: Path | None
+) -> None:
+    """Tell who an id of a release is, or what is held on a person.
 
     Each study's releases have ids of their own. The way back needs the key and the identity store;
     the ledger keeps that it was gone.
 
+    With --pnr-file the terminal shows how many rows each store holds, under every number the person
+    ever had. A file below restricted/opened/ names each: deliveries' rows by file and record,
+    landed, quarantined and linked rows, cohorts and releases. The ledger keeps that it was asked.
+
     \b
     Example:
         kobling person --study dlms --released-id 5120398472230948123 --pnr
+        kobling person --pnr-file home/restricted/request.txt
     """
     from etl import steps
 
     settings = Settings.from_environment()
-    click.echo(steps.person_behind(settings, study, released_id, with_number))
+    if pnr_file and not (released_id or study or with_number):
+        click.echo(steps.person_held(settings, pnr_file))
+    elif released_id and study and not pnr_file:
+        click.echo(steps.person_behind(settings, study, released_id, with_number))
+    else:
+        raise click.UsageError(
+            "a person is named in no way, or in two. Expected --study with --released-id, or "
+            "--pnr-file alone. Name the person in one way."
+        )
 
 
 @main.command()

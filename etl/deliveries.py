@@ -34,6 +34,8 @@ FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
 PERIOD = re.compile(r"\d{4}(?:[-_]?(?:\d{2}|[QqHh]\d))?")
 FILE_PATH = re.compile(r"[\w. /-]+")
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".sas7bdat": "sas7bdat"}
+# What an erasure makes of a SAS file, which nothing of ours can write: its values in Parquet.
+SAS_TWIN = "sas_parquet"
 PACKINGS = (".gz", ".zst")  # of text; the other formats are packed by themselves
 UNPACK_TIMES = 200
 # A small file of a few words over and over unpacks far, and does no harm.
@@ -228,7 +230,7 @@ def _listed_file(register: Register, item: dict, refuse) -> DeliveredFile:
     if register.table(table) is None:
         known = ", ".join(table.name for table in register.tables)
         raise refuse(f"{path} is of table '{_told(table)}'", f"one of {known}")
-    if item["format"] not in FORMATS.values():
+    if item["format"] not in (*FORMATS.values(), SAS_TWIN):
         known = ", ".join(FORMATS.values())
         raise refuse(f"{path} is of format '{_told(item['format'])}'", f"one of {known}")
     _, _, packing = _file_name(Path(path))
@@ -509,7 +511,7 @@ def file_entry(
 
 def rows_of(path: Path, kind: str, register: Register, unpack_times: int) -> int:
     """Rows as found, where no keeper has counted them."""
-    if kind == "parquet":
+    if kind in ("parquet", SAS_TWIN):
         try:
             return pyarrow.parquet.read_metadata(path).num_rows
         except (OSError, pyarrow.ArrowException):

@@ -5,15 +5,15 @@ is read for numbers that have one before it is stored, and loses their rows on t
 delivery that comes again, as it was, ends as what is held already.
 
 Rows of the person go; where somebody else's row holds the person's number (a mother, a note) the
-number goes and the rest of the value stays, as does every other byte of a text file. The hash of a
-file changes, and the ledger keeps the old one beside the new.
+number goes and the rest of the value stays, as does every other byte of a text file. Nothing of
+ours writes SAS7BDAT, so a file of that kind is replaced by its values in Parquet, its twin. The
+hash of a file changes, and the ledger keeps the old one beside the new.
 """
 
 import gzip
 import hmac
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,18 +22,14 @@ from typing import BinaryIO
 import duckdb
 import pyarrow
 
-from etl import deliveries, registers
+from etl import delivered_numbers, deliveries, registers
 from etl.errors import LIKE_A_NUMBER, DeliveryError, SettingsError
-from etl.home import Home, connect, file_hash, read_json, remove, replace_json
-from etl.landing.given import LONGEST_LINE_BYTES, identifier, quoted
+from etl.home import Home, connect, file_hash, read_json, remove, replace_json, replace_text
+from etl.landing.given import identifier, quoted
 from etl.personal_number import classify
 from etl.registers import Register, Table
-from etl.restricted import MODE, Keys
+from etl.restricted import FOLDER_MODE, MODE, Keys
 from etl.settings import Settings
-
-# Ten characters wherever they stand, with or without the hyphen, also inside a longer run of them.
-QUOTED = re.compile(rb'"(?:[^"]|"")*"')
-ANYWHERE = re.compile(rb"(?=([0-9]{6}-?[0-9A-Z]{2}[0-9]{2}))")
 
 
 @dataclass
@@ -56,7 +52,10 @@ class Erased:
 
 
 def tombstones_of(home: Home) -> Path:
-    """One entry per erased person: keyed hashes of the numbers, the day, why, and who decided."""
+    """One entry per erased person: keyed hashes of the numbers, the day, why, and who decided.
+
+    `perhaps` has those of numbers that a keeper has joined to the person since.
+    """
     return home.restricted / "erased.json"
 
 
@@ -75,11 +74,23 @@ def marks(home: Home) -> set[str]:
 
 
 def bury(home: Home, wanted: list[str], day: str, why: str, by: str) -> None:
-    """Set the tombstone; from here on the person stays out, whatever happens to the rest."""
+    """Set the tombstone; from here on the person stays out, whatever happens to the rest.
+
+    Who has one already keeps it, and it gets the marks that are new.
+    """
     known = tombstones(home)
-    if not any(set(wanted) <= set(entry["marks"]) for entry in known):
-        entry = {"marks": wanted, "on": day, "why": why, "by": by, "rows": 0, "values": 0}
-        replace_json(tombstones_of(home), {"erased": [*known, entry]}, MODE)
+    for entry in known:
+        if set(wanted) & set(entry["marks"]):
+            entry["marks"] = sorted({*wanted, *entry["marks"]})
+            break
+    else:
+        known.append({"marks": wanted, "on": day, "why": why, "by": by, "rows": 0, "values": 0})
+    if known != tombstones(home):
+        _keep(home, known)
+
+
+def _keep(home: Home, known: list[dict]) -> None:
+    replace_json(tombstones_of(home), {"erased": known}, MODE)
 
 
 def tombstone(home: Home, wanted: list[str]) -> dict | None:
@@ -94,7 +105,7 @@ def count(home: Home, wanted: list[str], rows: int, values: int) -> None:
         if set(wanted) & set(entry["marks"]):
             entry |= {"rows": rows, "values": values}
             break
-    replace_json(tombstones_of(home), {"erased": known}, MODE)
+    _keep(home, known)
 
 
 def totals(home: Home) -> dict[str, int]:
@@ -105,6 +116,91 @@ def totals(home: Home) -> dict[str, int]:
         "rows": sum(entry["rows"] for entry in known),
         "values": sum(entry["values"] for entry in known),
     }
+
+
+# ------------------------------------------------------------------ perhaps an erased person's
+
+
+def suspects_of(home: Home) -> Path:
+    """One file for each erased person who may be back under other numbers, one number a line.
+
+    It is named by the first 12 digits of the tombstone, as the ledger has it.
+    """
+    return home.restricted / "perhaps_erased"
+
+
+def suspects(
+    con: duckdb.DuckDBPyConnection, home: Home, folder: Path, keys: Keys, unpack_times: int
+) -> dict[str, set[str]]:
+    """Numbers that a delivery of the civil register joins to an erased one, by its mark.
+
+    Nobody is erased on a keeper's word that two numbers are one person: it may be a slip. So they
+    are for somebody to decide about, and those that were noted before are not told again.
+    """
+    register = registers.register(folder.parent.name)
+    known = {of: entry for entry in tombstones(home) for of in entry["marks"]}
+    found: dict[str, set[str]] = {}
+    for file in read_json(folder / deliveries.MANIFEST)["files"]:
+        table = register.table(file["table"])
+        current = next((column for column in table.columns if column.role == "current"), None)
+        if current is None or table.owner is None:
+            continue
+        wanted = (table.owner.name, current.name)
+        for pair in delivered_numbers.pairs(
+            con, home.scratch, folder / file["path"], file["format"], register, wanted, unpack_times
+        ):
+            numbers = [number.replace("-", "") for number in pair]
+            if numbers[0] == numbers[1] or not all(numbers):
+                continue
+            marked = [mark(number, keys) for number in numbers]
+            for erased, nth in ((marked[0], 1), (marked[1], 0)):
+                is_new = marked[nth] not in known and not classify(numbers[nth]).reason
+                if erased in known and is_new:
+                    entry = known[erased]
+                    if marked[nth] not in entry.get("perhaps", []):
+                        found.setdefault(entry["marks"][0], set()).add(numbers[nth])
+    return found
+
+
+def note_suspects(home: Home, found: dict[str, set[str]]) -> list[Path]:
+    """Write suspects beside the ones that were noted before. Returns the files."""
+    places = []
+    for of, numbers in sorted(found.items()):
+        place = suspects_of(home) / f"{of[:12]}.txt"
+        place.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        before = place.read_text("utf-8").split() if place.exists() else []
+        lines = "".join(f"{number}\n" for number in sorted({*before, *numbers}))
+        replace_text(place, lines, MODE)
+        places.append(place)
+    return places
+
+
+def remember_suspects(home: Home, found: dict[str, set[str]], keys: Keys) -> None:
+    """Keep on the tombstones who was noted, so that the same delivery tells it once."""
+    known = tombstones(home)
+    for entry in known:
+        more = {mark(number, keys) for number in found.get(entry["marks"][0], ())}
+        if more:
+            entry["perhaps"] = sorted(more | set(entry.get("perhaps", [])))
+    _keep(home, known)
+
+
+def marks_joined_by(home: Home, path: Path) -> set[str]:
+    """The marks of the erased person whose suspects a file holds; none where it is no such file.
+
+    To ask for an erasure with that file is to say that they are one person.
+    """
+    if path.resolve().parent != suspects_of(home).resolve():
+        return set()
+    return {
+        of
+        for entry in tombstones(home)
+        if any(one.startswith(path.stem) for one in entry["marks"])
+        for of in entry["marks"]
+    }
+
+
+# ------------------------------------------------------------------ a request
 
 
 def asked_for(home: Home, path: Path) -> list[str]:
@@ -145,6 +241,7 @@ def hold_words(option: str, text: str) -> None:
 
 def cleanse(
     con: duckdb.DuckDBPyConnection,
+    scratch: Path,
     folder: Path,
     others: list[Path],
     keys: Keys,
@@ -160,17 +257,22 @@ def cleanse(
     only then, with `is_resumed`, may a file be another than its manifest says. With `is_preview`
     nothing is replaced.
 
-    Raises DeliveryError where a file cannot be rewritten in its own format.
+    Raises DeliveryError where a file cannot be read, or the name of a twin is taken.
     """
+    if not is_preview:
+        _forget_replaced_sas(folder)
     register = registers.register(folder.parent.name)
     manifest = read_json(folder / deliveries.MANIFEST)
     erased = Erased(f"{register.name}/{folder.name}")
     found: dict[str, set[str]] = {}
     for file in manifest["files"]:
         path = folder / file["path"]
-        seen = _seen(con, path, file["format"], unpack_times)
+        seen = delivered_numbers.seen_in(con, scratch, path, file["format"], unpack_times)
         found[file["path"]] = {number for number in seen if mark(number, keys) in marked}
-    contacts = _contact_keys(con, register, [folder, *others], keys, marked, unpack_times)
+    folders = [folder, *others]
+    contacts = delivered_numbers.contact_keys(
+        con, scratch, register, folders, lambda number: mark(number, keys) in marked, unpack_times
+    )
     # What hangs on a contact goes before it: a kill in between must not lose whose it was.
     for file in sorted(manifest["files"], key=lambda f: register.table(f["table"]).contact is None):
         path, table = folder / file["path"], register.table(file["table"])
@@ -184,24 +286,57 @@ def cleanse(
         numbers = found[file["path"]]
         if not numbers and not own:
             continue
+        is_sas = file["format"] == "sas7bdat"
+        twin = _twin_of(folder, file["path"], manifest) if is_sas else None
         beside = path.with_name(f".{path.name}.erasing")
-        rewrite = _rewrite_text if file["format"] == "csv" else _rewrite_typed
-        rows, values = rewrite(con, path, beside, register, table, numbers, own, unpack_times)
+        if file["format"] == "csv":
+            rows, values = _rewrite_text(path, beside, register, table, numbers, own, unpack_times)
+        else:
+            with delivered_numbers.as_parquet(scratch, path, file["format"]) as typed:
+                rows, values = _rewrite_typed(con, typed, beside, table, numbers, own)
         if not rows and not values:
             remove(beside)
             continue
         entry = {"path": file["path"], "rows": rows, "values": values, "before": file["sha256"]}
+        if twin:
+            entry["twin"] = twin
         if is_preview:
             remove(beside)
         else:
             beside.chmod(MODE)
-            beside.replace(path)
+            if twin:
+                file |= {"path": twin, "format": deliveries.SAS_TWIN}
+            beside.replace(folder / file["path"])
             _list_anew(folder, file, rows)
             entry["after"] = file["sha256"]
         erased.files.append(entry)
     if erased.files and not is_preview:
         replace_json(folder / deliveries.MANIFEST, manifest, MODE)
+        _forget_replaced_sas(folder)
     return erased
+
+
+def _twin_of(folder: Path, path: str, manifest: dict) -> str:
+    """The path of the Parquet file that replaces a SAS file."""
+    twin = str(Path(path).with_suffix(".parquet"))
+    if twin != path and any(file["path"] == twin for file in manifest["files"]):
+        raise DeliveryError(
+            f"{folder / path}: holds somebody who was erased, and {Path(twin).name} beside it is "
+            "another file. Expected that name to be free for what replaces a SAS file. Ask the "
+            "keeper to send one of the two under another name."
+        )
+    return twin
+
+
+def _forget_replaced_sas(folder: Path) -> None:
+    """Take away the SAS files whose twins the manifest lists in their place."""
+    files = read_json(folder / deliveries.MANIFEST)["files"]
+    listed = {file["path"] for file in files}
+    twins = {file["path"] for file in files if file["format"] == deliveries.SAS_TWIN}
+    for path in folder.rglob("*") if twins else ():
+        own = path.relative_to(folder)
+        if path.is_file() and str(own) not in listed and str(own.with_suffix(".parquet")) in twins:
+            remove(path)
 
 
 def _list_anew(folder: Path, file: dict, rows: int) -> None:
@@ -217,141 +352,7 @@ def _list_anew(folder: Path, file: dict, rows: int) -> None:
     file.update(made | {"erased_rows": file.get("erased_rows", 0) + rows})
 
 
-def _seen(con: duckdb.DuckDBPyConnection, path: Path, kind: str, unpack_times: int) -> set[str]:
-    """Everything in a file that could be a personal number."""
-    if kind == "csv":
-        found: set[bytes] = set()
-        with deliveries.opened(path, unpack_times) as stream:
-            for line in stream:
-                found.update(ANYWHERE.findall(line))
-        return {one.decode("ascii").replace("-", "") for one in found}
-    if kind == "sas7bdat":
-        found = set(ANYWHERE.findall(path.read_bytes()))
-        return {one.decode("ascii").replace("-", "") for one in found}
-    texts = _text_columns(con, path)
-    seen: set[str] = set()
-    for column in texts:
-        values = con.execute(
-            f"select distinct {identifier(column)} from read_parquet({quoted(path)})"
-        ).fetchall()
-        for (value,) in values:
-            seen.update(m.decode().replace("-", "") for m in ANYWHERE.findall(str(value).encode()))
-    return seen
-
-
-def _text_columns(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    described = con.execute(f"describe from read_parquet({quoted(path)})").fetchall()
-    return [name for name, kind, *_ in described if kind == "VARCHAR"]
-
-
-def _contact_keys(
-    con: duckdb.DuckDBPyConnection,
-    register: Register,
-    folders: list[Path],
-    keys: Keys,
-    marked: set[str],
-    unpack_times: int,
-) -> dict[str, set[str]]:
-    """By contact table: the keys of contacts that are an erased person's, and nobody else's."""
-    mine: dict[str, set[str]] = {}
-    theirs: dict[str, set[str]] = {}
-    hung_on = {table.contact.refers_to for table in register.tables if table.contact}
-    for folder in folders if hung_on else []:
-        for file in read_json(folder / deliveries.MANIFEST)["files"]:
-            if file["table"] not in hung_on:
-                continue
-            table = register.table(file["table"])
-            pairs = _pairs(
-                con, folder / file["path"], file["format"], register, table, unpack_times
-            )
-            for key, number in pairs:
-                is_mine = mark(number.replace("-", ""), keys) in marked
-                (mine if is_mine else theirs).setdefault(table.name, set()).add(key)
-    return {name: found - theirs.get(name, set()) for name, found in mine.items()}
-
-
-def _pairs(
-    con: duckdb.DuckDBPyConnection,
-    path: Path,
-    kind: str,
-    register: Register,
-    table: Table,
-    unpack_times: int,
-) -> Iterator[tuple[str, str]]:
-    """(key, number) of every contact in a file; the key without leading zeros."""
-    if kind == "csv":
-        with deliveries.opened(path, unpack_times) as stream:
-            records = _records(stream, register)
-            names = _cells(next(records, b""), register)
-            at = [_place(names, column) for column in (table.key[0], table.owner.name)]
-            for record in records:
-                cells = _cells(record, register)
-                if None not in at and len(cells) > max(at):
-                    yield _bare(cells[at[0]]), cells[at[1]].decode("ascii", "replace")
-    elif kind == "parquet":
-        columns = f"{identifier(table.key[0])}::varchar, {identifier(table.owner.name)}::varchar"
-        query = f"select {columns} from read_parquet({quoted(path)})"
-        for key, number in con.execute(query).fetchall():
-            yield _bare((key or "").encode()), number or ""
-
-
-def _records(stream: Iterable[bytes], register: Register) -> Iterator[bytes]:
-    """Lines, and as one the lines of a record in which a quoted cell holds a line end."""
-    lines, ahead = iter(stream), deque[bytes]()
-    while (first := ahead.popleft() if ahead else next(lines, None)) is not None:
-        record, taken = first, []
-        while _is_open(record, register) and len(record) < LONGEST_LINE_BYTES:
-            following = ahead.popleft() if ahead else next(lines, None)
-            if following is None:
-                break
-            taken.append(following)
-            record += following
-        if _is_open(record, register):  # a quote that nothing closes: each line is what it is
-            ahead.extendleft(reversed(taken))
-            record = first
-        yield record
-
-
-def _split(record: bytes, register: Register) -> tuple[list[bytes], bool]:
-    """The cells as they are written, and whether the last one's quote is not closed."""
-    delimiter = register.delimiter.encode()
-    bare = record.rstrip(b"\r\n")
-    if b'"' not in bare:
-        return bare.split(delimiter), False
-    cells, at = [], 0
-    while True:
-        quoted_cell = QUOTED.match(bare, at)
-        end = quoted_cell.end() if quoted_cell else -1
-        if end != len(bare) and not (quoted_cell and bare.startswith(delimiter, end)):
-            if bare.startswith(b'"', at) and not quoted_cell:
-                return [*cells, bare[at:]], True
-            end = bare.find(delimiter, at)
-        if end in (-1, len(bare)):
-            return [*cells, bare[at:]], False
-        cells.append(bare[at:end])
-        at = end + len(delimiter)
-
-
-def _cells(record: bytes, register: Register) -> list[bytes]:
-    return _split(record, register)[0]
-
-
-def _is_open(record: bytes, register: Register) -> bool:
-    return b'"' in record and _split(record, register)[1]
-
-
-def _place(names: list[bytes], column: str) -> int | None:
-    plain = [name.strip(b'" \xef\xbb\xbf').lower() for name in names]
-    return plain.index(column.encode()) if column.encode() in plain else None
-
-
-def _bare(cell: bytes) -> str:
-    """A contact's key in one spelling, as `etl.linkage.contact_key` has it."""
-    return cell.strip(b'" ').decode("utf-8", "replace").lstrip("0") or "0"
-
-
 def _rewrite_text(
-    con: duckdb.DuckDBPyConnection,
     path: Path,
     beside: Path,
     register: Register,
@@ -364,39 +365,33 @@ def _rewrite_text(
     rows = values = 0
     delimiter = register.delimiter.encode()
     with deliveries.opened(path, unpack_times) as stream, _packed_as(path, beside) as out:
-        records = _records(stream, register)
+        records = delivered_numbers.records(stream, register)
         header = next(records, b"")
         out.write(header)
-        names = _cells(header, register)
-        owner = _place(names, table.owner.name) if table.owner else None
-        key = _place(names, table.contact.name) if table.contact else None
+        names = delivered_numbers.cells_of(header, register)
+        owner = delivered_numbers.place_of(names, table.owner.name) if table.owner else None
+        key = delivered_numbers.place_of(names, table.contact.name) if table.contact else None
         for line in records:
-            held = {m.decode("ascii").replace("-", "") for m in ANYWHERE.findall(line)} & numbers
-            cells = _cells(line, register)
-            hangs = key is not None and len(cells) > key and _bare(cells[key]) in own_contacts
-            if hangs or (held and owner is not None and _holds(cells, owner, held)):
+            held = delivered_numbers.numbers_in(line) & numbers
+            cells = delivered_numbers.cells_of(line, register)
+            hangs = (
+                key is not None
+                and len(cells) > key
+                and delivered_numbers.bare(delivered_numbers.plain(cells[key])) in own_contacts
+            )
+            if hangs or (
+                held and owner is not None and delivered_numbers.holds(cells, owner, held)
+            ):
                 rows += 1
                 continue
             if held:
                 end = line[len(line.rstrip(b"\r\n")) :]
-                spelt = re.compile("|".join(_forms(held)).encode())
+                spelt = re.compile("|".join(delivered_numbers.forms_of(held)).encode())
                 without = [spelt.sub(b"", cell) for cell in cells]
                 values += sum(one != cell for one, cell in zip(without, cells, strict=True))
                 line = delimiter.join(without) + end
             out.write(line)
     return rows, values
-
-
-def _forms(numbers: Iterable[str]) -> list[str]:
-    """Numbers as they may be spelt."""
-    return sorted({form for n in numbers for form in (n, f"{n[:6]}-{n[6:]}")})
-
-
-def _holds(cells: list[bytes], place: int, numbers: set[str]) -> bool:
-    if place >= len(cells):
-        return False
-    found = {m.decode("ascii").replace("-", "") for m in ANYWHERE.findall(cells[place])}
-    return bool(found & numbers)
 
 
 @contextmanager
@@ -418,22 +413,16 @@ def _rewrite_typed(
     con: duckdb.DuckDBPyConnection,
     path: Path,
     beside: Path,
-    register: Register,
     table: Table,
     numbers: set[str],
     own_contacts: set[str],
-    unpack_times: int,
 ) -> tuple[int, int]:
     """The same of a Parquet file."""
-    if path.suffix.lower() != ".parquet":
-        raise DeliveryError(
-            f"{path}: holds somebody who was erased, and a {path.suffix} file cannot be rewritten. "
-            "Expected CSV or Parquet. Ask the keeper for the delivery without that person, or as "
-            "CSV."
-        )
     described = con.execute(f"describe from read_parquet({quoted(path)})").fetchall()
-    names = {name.lower(): name for name, *_ in described}
-    forms = _forms(numbers)
+    types = {name: kind for name, kind, *_ in described}
+    names = {name.lower(): name for name in types}
+    kinds = delivered_numbers.columns_of(con, path)
+    forms = delivered_numbers.forms_of(numbers)
     con.execute("create or replace temp table form as select unnest(?::varchar[]) as form", [forms])
     con.execute(
         "create or replace temp table own_contact as select unnest(?::varchar[]) as key",
@@ -441,30 +430,34 @@ def _rewrite_typed(
     )
 
     def holds(column: str) -> str:
-        return f"exists (select 1 from form where contains({identifier(column)}, form.form))"
+        text = delivered_numbers.as_text(column, kinds[column])
+        return f"exists (select 1 from form where contains({text}, form.form))"
 
     gone = ["false"]
-    if table.owner and table.owner.name in names:
+    if table.owner and names.get(table.owner.name) in kinds:
         gone.append(holds(names[table.owner.name]))
     if table.contact and table.contact.name in names:
-        key = f"ltrim(trim({identifier(names[table.contact.name])}::varchar), '0')"
+        column = names[table.contact.name]
+        key = f"ltrim(trim({delivered_numbers.as_text(column, types[column])}), '0')"
         gone.append(
             f"case when {key} = '' then '0' else {key} end in (select key from own_contact)"
         )
-    texts = [name for name, kind, *_ in described if kind == "VARCHAR"]
     source = f"(select *, row_number() over () as nth from read_parquet({quoted(path)}))"
     goes = " or ".join(f"coalesce({one}, false)" for one in gone)
-    emptied = " + ".join(f"count(*) filter (where coalesce({holds(t)}, false))" for t in texts)
+    emptied = " + ".join(f"count(*) filter (where coalesce({holds(t)}, false))" for t in kinds)
     rows = con.execute(f"select count(*) from {source} where {goes}").fetchone()[0]
     values = con.execute(f"select {emptied or '0'} from {source} where not ({goes})").fetchone()[0]
-    kept = ", ".join(
-        f"case when {holds(n)} then nullif("
-        f"regexp_replace({identifier(n)}, '{'|'.join(forms)}', '', 'g'), '') "
-        f"else {identifier(n)} end as {identifier(n)}"
-        if n in texts and forms
-        else identifier(n)
-        for n, *_ in described
-    )
+
+    def without(column: str) -> str:
+        name = identifier(column)
+        if column not in kinds or not forms:
+            return name
+        if kinds[column] != "VARCHAR":  # nothing of such a value can stay
+            return f"case when not coalesce({holds(column)}, false) then {name} end as {name}"
+        freed = f"nullif(regexp_replace({name}, '{'|'.join(forms)}', '', 'g'), '')"
+        return f"case when {holds(column)} then {freed} else {name} end as {name}"
+
+    kept = ", ".join(without(name) for name in types)
     con.execute(
         f"copy (select {kept} from {source} where not ({goes}) order by nth) to {quoted(beside)} "
         "(format parquet, compression zstd)"

@@ -84,7 +84,7 @@ def receive(
                     complete_to,
                     coverage,
                     settings.unpack_times,
-                    _keeping_out(settings, home),
+                    _keeping_out(settings, home, say),
                 )
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=_name(source), reason=str(error))
@@ -102,8 +102,11 @@ def receive(
     return new
 
 
-def _keeping_out(settings: Settings, home: Home) -> Callable[[Path], None] | None:
-    """What takes the erased out of a delivery before it is stored; None where nobody was erased."""
+def _keeping_out(settings: Settings, home: Home, say: Say) -> Callable[[Path], None] | None:
+    """What takes the erased out of a delivery before it is stored; None where nobody was erased.
+
+    Who may be back under another number stays in, and is told of.
+    """
     from etl import erasure
 
     marked = erasure.marks(home)
@@ -114,13 +117,36 @@ def _keeping_out(settings: Settings, home: Home) -> Callable[[Path], None] | Non
     def cleanse(folder: Path) -> None:
         others = deliveries.of_register(home.deliveries, registers.register(folder.parent.name))
         with connect(settings) as con:
-            found = erasure.cleanse(con, folder, others, keys, marked, settings.unpack_times)
+            suspects = erasure.suspects(con, home, folder, keys, settings.unpack_times)
+            _tell_suspects(home, _name(folder), suspects, keys, say)
+            found = erasure.cleanse(
+                con, home.scratch, folder, others, keys, marked, settings.unpack_times
+            )
         if found.files:
             ledger.record(
                 home, "erased again", delivery=found.delivery, rows=found.rows, values=found.values
             )
 
     return cleanse
+
+
+def _tell_suspects(
+    home: Home, delivery: str, suspects: dict[str, set[str]], keys: restricted.Keys, say: Say
+) -> None:
+    from etl import erasure
+
+    if not suspects:
+        return
+    # Remembered last: a kill before it tells the same once more, and never loses it.
+    places = erasure.note_suspects(home, suspects)
+    n = sum(map(len, suspects.values()))
+    ledger.record(home, "erased person perhaps renumbered", delivery=delivery, numbers=n)
+    erasure.remember_suspects(home, suspects, keys)
+    say(
+        f"{delivery}: {_n(n, 'number')} may be an erased person's other one, and stays in. See who "
+        "it is; if it is the same person, `kobling erase --pnr-file` with the file, else take it "
+        f"away: {', '.join(map(str, places))}"
+    )
 
 
 def receive_from_database(
@@ -146,7 +172,7 @@ def receive_from_database(
             try:
                 place = postgres.pull(
                     con, source, contract, schema, tables, complete_to, home.deliveries,
-                    home.scratch, say, _keeping_out(settings, home),
+                    home.scratch, say, _keeping_out(settings, home, say),
                 )  # fmt: skip
             except DeliveryError as error:
                 ledger.record(home, "delivery refused", delivery=register, reason=str(error))
@@ -1108,6 +1134,7 @@ def erase(
             keys.unlock(con)
             numbers, persons = erasure.whole_person(con, home, keys, asked)
             marked = {erasure.mark(number, keys) for number in numbers}
+            marked |= erasure.marks_joined_by(home, pnr_file)
             if is_preview or not is_resumed:
                 # Whatever cannot be rewritten is found before anything is.
                 tell = say if is_preview else _nobody
@@ -1201,8 +1228,9 @@ def _cleansed(
             if not is_preview:
                 _tell_what_a_kill_left_untold(home)
             one = erasure.cleanse(
-                con, folder, others, keys, marked, settings.unpack_times, is_preview, is_resumed
-            )
+                con, home.scratch, folder, others, keys, marked, settings.unpack_times, is_preview,
+                is_resumed,
+            )  # fmt: skip
             if one.files:
                 found.append(one)
                 say(f"{one.delivery}: {_n(one.rows, 'row')}, {_n(one.values, 'value')} of others")
@@ -1299,6 +1327,36 @@ def person_behind(settings: Settings, study: str, released_id: str, with_number:
             f" Personal numbers ({len(numbers)}): {place}. Take the file away when you are done."
         )
     return told
+
+
+def person_held(settings: Settings, pnr_file: Path) -> str:
+    """How much is held on a person by store; every place is written into the restricted zone."""
+    from etl import erasure, holdings
+
+    home = open_home(settings)
+    with one_writer(home):
+        keys = restricted.keys_of(settings)
+        asked = erasure.asked_for(home, pnr_file)
+        with connect(settings) as con:
+            keys.unlock(con)
+            numbers, persons = erasure.whole_person(con, home, keys, asked)
+            held = list(holdings.find(con, settings, home, numbers, persons))
+        held += [
+            holdings.Held("release", *release.split("/"), "", "", None, holdings.OWN)
+            for release in _releases_that_hold(settings, home, keys, persons)
+        ]
+        # The same person's file has the same name, which tells nothing of the number.
+        shown = erasure.mark(min(numbers), keys)[:12]
+        counted = holdings.counted(held)
+        ledger.record(home, "person shown", person=shown, rows=counted)
+        place = holdings.write(home, f"held_{shown}", held)
+    if not held:
+        return f"Nothing is held under this number. {place} says so too; take it away."
+    told = [
+        f"{store}: {_n(n, 'release' if store == 'release' else 'row')}"
+        for store, n in counted.items()
+    ]
+    return "\n".join([*told, f"Every place: {place}. Take the file away when you are done."])
 
 
 def study_names(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from etl import erasure, registers, restricted, steps
+from etl import delivered_numbers, erasure, registers, restricted, steps
 from etl.errors import DeliveryError, LinkageError, SettingsError
 from etl.home import Home
 from etl.landing import accepted, current
@@ -33,6 +33,11 @@ from tests.written_lake import settings_for
 
 FORMER = "6102501242"  # Anna's number before she had the one that she has now
 SPELT = f"{ANNA[:6]}-{ANNA[6:]}"
+NEW = "6102501250"  # a number that she is given later
+LATER = "2024-07-01"
+GOLDEN = Path(__file__).parent / "golden"
+SAS, PACKED_SAS = GOLDEN / "pato1994.sas7bdat", GOLDEN / "pato1994_packed.sas7bdat"
+FREJA = "6111111111"  # of the packed file, whose bytes do not show it
 
 
 def nothing(_: str) -> None:
@@ -311,9 +316,8 @@ def test_a_parquet_file_loses_her_too_and_keeps_its_columns(settings, home, tmp_
     )
     table = registers.register("patobank").table("pato")
     rows, values = erasure._rewrite_typed(
-        duckdb.connect(), path, path.with_name("new.parquet"),
-        registers.register("patobank"), table, {ANNA}, set(), 1,
-    )  # fmt: skip
+        duckdb.connect(), path, path.with_name("new.parquet"), table, {ANNA}, set()
+    )
     assert (rows, values) == (2, 0)
     kept = duckdb.sql(f"from '{path.with_name('new.parquet')}'")
     assert kept.columns == ["k_inst", "k_rekvnr", "k_matnr", "cpr"]
@@ -326,11 +330,10 @@ def test_somebody_elses_empty_text_stays_empty_and_is_not_made_unknown(tmp_path)
         f"copy (select n as cpr, t as k_rekvnr from (values ('{BENT}', ''), ('{CARL}', '{ANNA}')) "
         f"as t (n, t)) to '{path}'"
     )
-    register = registers.register("patobank")
+    table = registers.register("patobank").table("pato")
     rows, values = erasure._rewrite_typed(
-        duckdb.connect(), path, tmp_path / "new.parquet", register, register.table("pato"),
-        {ANNA}, set(), 1,
-    )  # fmt: skip
+        duckdb.connect(), path, tmp_path / "new.parquet", table, {ANNA}, set()
+    )
     assert (rows, values) == (0, 1)
     kept = duckdb.sql(f"from '{tmp_path}/new.parquet'").fetchall()
     assert kept == [(BENT, ""), (CARL, None)]
@@ -341,9 +344,8 @@ def rewritten(tmp_path: Path, text: str) -> tuple[tuple[int, int], str]:
     path.write_bytes((PATO_HEADER + text).encode("cp1252"))
     register = registers.register("patobank")
     taken = erasure._rewrite_text(
-        duckdb.connect(), path, tmp_path / "new.csv", register, register.table("pato"),
-        {ANNA}, set(), 1,
-    )  # fmt: skip
+        path, tmp_path / "new.csv", register, register.table("pato"), {ANNA}, set(), 1
+    )
     return taken, (tmp_path / "new.csv").read_bytes().decode("cp1252").removeprefix(PATO_HEADER)
 
 
@@ -397,7 +399,7 @@ def test_two_persons_are_two_requests(settings, home):
 
 
 def test_what_cannot_be_rewritten_is_found_before_anything_is(settings, home, monkeypatch):
-    """A SAS file, say: no tombstone, no journal, and the home goes on."""
+    """No tombstone, no journal, and the home goes on."""
 
     def refuse(*_):
         raise DeliveryError("cannot be rewritten")
@@ -418,13 +420,273 @@ def test_a_file_that_was_damaged_is_not_listed_anew_as_if_it_were_whole(settings
     assert json.loads(path.with_name("manifest.json").read_text())["files"] == before
 
 
-def test_a_sas_file_that_holds_her_is_refused(tmp_path):
-    register = registers.register("dar")
-    with pytest.raises(DeliveryError, match="cannot be rewritten"):
-        erasure._rewrite_typed(
-            duckdb.connect(), Path("x.sas7bdat"), Path("y"), register, register.tables[0],
-            {ANNA}, set(), 1,
-        )  # fmt: skip
+def killed_in(home: Home, path: Path, moment: str, nth: int) -> None:
+    """Run `erase`, and kill it when it calls a function of `etl` the nth time."""
+    module, name = moment.split(".")
+    patched = "steps" if name == "accept" else module
+    code = f"""
+import os
+from etl import {module}, steps
+from etl.cli import main
+calls = []
+of = {patched}
+old = of.{name}
+def die(*a, **k):
+    calls.append(1)
+    if len(calls) >= {nth}:
+        os.kill(os.getpid(), 9)
+    return old(*a, **k)
+of.{name} = die
+main(["erase", "--pnr-file", {str(path)!r}, "--reason", "request 24/117", "--by", "DPO"])
+"""
+    environment = {"KOBLING_HOME": str(home.root), "KOBLING_KEY": KEY}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, cwd=CHECKOUT,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == -9, ended.stdout + ended.stderr
+
+
+def delivered_later(
+    settings, files: dict, register: str = "patobank", rows: int | None = None, day: str = LATER
+) -> list[str]:
+    """A delivery that comes after the first ones, landed and linked; what `receive` said."""
+    said: list[str] = []
+    inbox = settings.home / "later"
+    write_delivery(inbox, register, files, day=day, rows=rows)
+    steps.receive(settings, inbox, None, said.append)
+    shutil.rmtree(inbox)
+    steps.land(settings, None, nothing)
+    steps.link(settings, nothing)
+    return said
+
+
+def landed_rows(home: Home) -> list[str]:
+    """Every landed row of patobank as text, but for where it stood."""
+    paths = [entry.path(home) for entry in current(home) if entry.register == "patobank"]
+    source = restricted.scan(*paths)
+    query = f"select * exclude (source_file, source_row) from {source} order by all"
+    return [str(row) for row in unlocked().execute(query).fetchall()]
+
+
+@pytest.mark.parametrize(
+    ("sas", "rows", "number", "values"), [(SAS, 45, ANNA, 0), (PACKED_SAS, 4, FREJA, 1)]
+)
+def test_a_sas_file_becomes_its_parquet_twin_without_her(settings, home, sas, rows, number, values):
+    """Also where the file is packed, and where a column of numbers holds hers."""
+    delivered_later(settings, {"pato1994.sas7bdat": sas.read_bytes()}, rows=rows)
+    before = landed_rows(home)
+    assert any(number in row for row in before)
+    erase(settings, home, number)
+    folder = home.deliveries / "patobank" / LATER
+    assert sorted(p.name for p in folder.iterdir()) == ["manifest.json", "pato1994.parquet"]
+    others = [row for row in before if f"'{number}'" not in row]
+    assert [row.replace(number, "None") for row in others] == landed_rows(home)
+    assert traces(home, number) == []
+    told = [json.loads(line) for line in home.ledger.read_text().splitlines()]
+    (event,) = [one for one in told if one["event"] == "person erased"]
+    (file,) = [one for one in event["files"] if one["delivery"] == f"patobank/{LATER}"]
+    assert (file["path"], file["twin"]) == ("pato1994.sas7bdat", "pato1994.parquet")
+    assert file["before"] == hashlib.sha256(sas.read_bytes()).hexdigest()
+    assert file["values"] == values
+    said = delivered_later(settings, {"pato1994.sas7bdat": sas.read_bytes()}, rows=rows)
+    assert said == [f"patobank/{LATER}: received before, nothing new"]
+
+
+@pytest.mark.parametrize("moment", ["erasure._list_anew", "erasure._forget_replaced_sas"])
+def test_a_twin_that_a_kill_left_beside_its_sas_file_is_finished(settings, home, moment):
+    delivered_later(settings, {"pato1994.sas7bdat": PACKED_SAS.read_bytes()}, rows=4)
+    path = request(home, FREJA)
+    killed_in(home, path, moment, nth=5 if moment.endswith("sas") else 1)
+    folder = home.deliveries / "patobank" / LATER
+    assert len(list(folder.glob("pato1994.*"))) == 2
+    steps.erase(settings, path, "request 24/117", "DPO", False, nothing, nothing)
+    path.unlink()
+    assert sorted(p.name for p in folder.iterdir()) == ["manifest.json", "pato1994.parquet"]
+    assert traces(home, FREJA) == []
+    assert accepted(home)[-1]["folder"] == LATER
+
+
+def test_a_twin_never_takes_another_files_place(settings, home):
+    folder = home.deliveries / "patobank" / LATER
+    folder.mkdir()
+    shutil.copy(PACKED_SAS, folder / "a.sas7bdat")
+    duckdb.execute(f"copy (select '{BENT}' as cpr) to '{folder}/a.parquet'")
+    kinds = {"a.sas7bdat": ("sas7bdat", "1994"), "a.parquet": ("parquet", "1995")}
+    files = [
+        {"path": name, "table": "pato", "period": period, "format": kind, "rows": 4,
+         "bytes": (folder / name).stat().st_size, "sha256": "0" * 64}
+        for name, (kind, period) in kinds.items()
+    ]  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+    before = {p: p.read_bytes() for p in home.root.rglob("*") if p.is_file()}
+    with pytest.raises(DeliveryError, match=r"a\.parquet beside it is another file"):
+        erase(settings, home, FREJA)
+    (home.restricted / "request.txt").unlink()
+    assert {p: p.read_bytes() for p in home.root.rglob("*") if p.is_file()} == before
+
+
+def test_a_number_held_as_a_number_is_found_with_its_lost_zero(tmp_path):
+    path, new = tmp_path / "x.parquet", tmp_path / "new.parquet"
+    number = "0102501234"
+    of_bent, also = f"select '{BENT}' as cpr,", int(number)
+    duckdb.execute(
+        "copy (select n as cpr, n::bigint as whole, n::double as real, n::decimal(12, 1) as exact, "
+        f"n::integer as small from (values ('{number}')) as t (n) "
+        f"union all {of_bent} {also}, {also}, {also}, {also} "
+        f"union all {of_bent} 12, {also}.25, {int(BENT)}, 12) to '{path}'"
+    )
+    con = duckdb.connect()
+    seen = delivered_numbers.seen_in(con, tmp_path, path, "parquet", 1)
+    assert seen == {number, BENT, "0000000012"}
+    table = registers.register("patobank").table("pato")
+    assert erasure._rewrite_typed(con, path, new, table, {number}, set()) == (1, 4)
+    assert con.execute(f"from '{new}'").fetchall() == [
+        (BENT, None, None, None, None),
+        (BENT, 12, int(number) + 0.25, int(BENT), 12),
+    ]
+    assert duckdb.sql(f"from '{new}'").dtypes == duckdb.sql(f"from '{path}'").dtypes
+
+
+@pytest.fixture
+def received(settings, monkeypatch) -> Home:
+    """Only received; nobody was landed or linked, and nothing is after an erasure."""
+    monkeypatch.setattr(steps, "run", nothing_more)
+    deliver(settings.home / "restricted" / "inbox")
+    steps.receive(settings, settings.home / "restricted" / "inbox", None, nothing)
+    shutil.rmtree(settings.home / "restricted" / "inbox")
+    return Home(settings.home)
+
+
+def nothing_more(*_) -> None:
+    pass
+
+
+def receive_persons(settings, rows: str, day: str = LATER) -> list[str]:
+    said: list[str] = []
+    inbox = settings.home / "later"
+    write_delivery(inbox, "cpr", {"cpr3_t_person.csv": PERSON_HEADER + rows}, day=day)
+    steps.receive(settings, inbox, None, said.append)
+    shutil.rmtree(inbox)
+    return said
+
+
+def told_of_suspects(home: Home) -> list[int]:
+    told = [json.loads(line) for line in home.ledger.read_text().splitlines()]
+    return [e["numbers"] for e in told if e["event"] == "erased person perhaps renumbered"]
+
+
+RENUMBERED = person(ANNA, NEW, "60") + person(NEW, NEW) + person(BENT, BENT)
+
+
+def test_a_new_number_of_an_erased_person_is_somebodys_to_decide_about(settings, received):
+    """A keeper's slip would else erase somebody; nobody comes back unnoticed."""
+    home = received
+    erase(settings, home, ANNA)
+    said = receive_persons(settings, RENUMBERED)
+    (place,) = (home.restricted / "perhaps_erased").iterdir()
+    assert place.read_text() == f"{NEW}\n"
+    assert (place.stat().st_mode & 0o777, place.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert str(place) in said[0]
+    assert "1 number may be an erased person's other one" in said[0]
+    assert not any(number in line for number in (ANNA, NEW) for line in said)
+    assert told_of_suspects(home) == [1]
+    assert NEW not in home.ledger.read_text()
+    delivered = (home.deliveries / "cpr" / LATER / "cpr3_t_person.csv").read_text()
+    assert delivered == PERSON_HEADER + person(NEW, NEW) + person(BENT, BENT)
+
+
+def test_decided_to_be_the_same_person_she_keeps_one_tombstone(settings, received):
+    home = received
+    erase(settings, home, ANNA)
+    (before,) = erasure.tombstones(home)
+    receive_persons(settings, RENUMBERED)
+    (place,) = (home.restricted / "perhaps_erased").iterdir()
+    steps.erase(settings, place, "request 24/117", "DPO", False, nothing, nothing)
+    place.unlink()
+    assert traces(home, ANNA, NEW) == []
+    (entry,) = erasure.tombstones(home)
+    assert set(entry["marks"]) == {*before["marks"], erasure.mark(NEW, KEYS)}
+    assert (entry["rows"], entry["on"]) == (before["rows"] + 1, before["on"])
+    assert receive_persons(settings, RENUMBERED) == ["cpr/2024-07-01: received before, nothing new"]
+    assert told_of_suspects(home) == [1]
+
+
+def test_decided_to_be_somebody_else_the_same_slip_is_told_once(settings, received):
+    """And whoever has that number may ask for an erasure of their own."""
+    home = received
+    erase(settings, home, ANNA)
+    receive_persons(settings, RENUMBERED)
+    (place,) = (home.restricted / "perhaps_erased").iterdir()
+    place.unlink()
+    receive_persons(settings, RENUMBERED, "2024-08-01")
+    assert not place.exists()
+    assert told_of_suspects(home) == [1]
+    erase(settings, home, NEW)
+    assert [len(entry["marks"]) for entry in erasure.tombstones(home)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "numbers"),
+    [
+        (person(NEW, ANNA, "60"), [NEW]),  # her number in force stands in the other column
+        (person(ANNA, ANNA) + person(BENT, BENT), []),
+        (person(NEW, NEW, mother=ANNA), []),  # a child is not its mother
+        (person(ANNA, "0000000000", "60") + person(ANNA, "", "60"), []),
+        (person(ANNA, NEW, "60") + person(ANNA, CARL, "60"), [NEW, CARL]),
+    ],
+)
+def test_only_a_number_in_force_joins_another_one(settings, tmp_path, rows, numbers):
+    home = Home(settings.home)
+    erasure.bury(home, [erasure.mark(ANNA, KEYS)], "2024-06-30", "why", "who")
+    folder = write_delivery(tmp_path, "cpr", {"cpr3_t_person.csv": PERSON_HEADER + rows})
+    found = erasure.suspects(duckdb.connect(), home, folder, KEYS, 1)
+    assert found == ({erasure.mark(ANNA, KEYS): set(numbers)} if numbers else {})
+
+
+def test_suspects_of_a_second_delivery_lie_beside_the_first_ones(settings, tmp_path):
+    home = Home(settings.home)
+    erasure.bury(home, [erasure.mark(ANNA, KEYS)], "2024-06-30", "why", "who")
+    for number in (CARL, NEW, CARL):
+        found = {erasure.mark(ANNA, KEYS): {number}}
+        (place,) = erasure.note_suspects(home, found)
+        erasure.remember_suspects(home, found, KEYS)
+    assert place.read_text().split() == [NEW, CARL]
+    (entry,) = erasure.tombstones(home)
+    assert entry["perhaps"] == sorted(erasure.mark(number, KEYS) for number in (CARL, NEW))
+
+
+def test_a_packed_sas_file_hides_no_number(tmp_path):
+    assert FREJA.encode() not in PACKED_SAS.read_bytes()
+    seen = delivered_numbers.seen_in(duckdb.connect(), tmp_path, PACKED_SAS, "sas7bdat", 1)
+    assert {FREJA, BENT, CARL} <= seen
+
+
+def test_an_owner_and_a_contact_may_be_held_as_numbers(tmp_path):
+    """Rows, not only values, go: the owner's column is one of numbers, the contact's key too."""
+    number, con = "0102501234", duckdb.connect()
+    register, path, new = registers.register("lpr2"), tmp_path / "x", tmp_path / "new"
+    duckdb.execute(
+        f"copy (select * from (values (7.0, {int(number)}::bigint), (8.0, {BENT})) as "
+        f"t (V_RECNUM, V_CPR)) to '{path}' (format parquet)"
+    )
+    wanted = ("k_recnum", "v_cpr")
+    assert list(delivered_numbers.pairs(con, tmp_path, path, "parquet", register, wanted, 1)) == []
+    duckdb.execute(
+        f"copy (select * from (values (7.0::double, {int(number)}::bigint), (8.0, {BENT})) as "
+        f"t (K_RECNUM, V_CPR)) to '{path}' (format parquet)"
+    )
+    pairs = delivered_numbers.pairs(con, tmp_path, path, "parquet", register, wanted, 1)
+    found = [(delivered_numbers.bare(key), owner) for key, owner in pairs]
+    assert found == [("7", number), ("8", BENT)]
+    adm, diag = register.table("t_adm"), register.table("t_diag")
+    assert erasure._rewrite_typed(con, path, new, adm, {number}, set()) == (1, 0)
+    duckdb.execute(
+        "copy (select * from (values (7::smallint, 'DC1'), (8, 'DC2')) as t (V_RECNUM, C_DIAG)) "
+        f"to '{path}' (format parquet)"
+    )
+    assert erasure._rewrite_typed(con, path, new, diag, set(), {"7"}) == (1, 0)
+    assert con.execute(f"from read_parquet('{new}')").fetchall() == [(8, "DC2")]
 
 
 @pytest.mark.parametrize(
@@ -438,29 +700,7 @@ def test_an_erasure_that_is_killed_is_finished_by_the_same_command(settings, hom
     """Before or in the middle of a step; until then nothing else goes on."""
     texts = (ANNA, FORMER, SPELT, person_id(home, ANNA))
     path = request(home, ANNA)
-    module, name = moment.split(".")
-    patched = "steps" if name == "accept" else module
-    code = f"""
-import os
-from etl import {module}, steps
-from etl.cli import main
-calls = []
-of = {patched}
-old = of.{name}
-def die(*a, **k):
-    calls.append(1)
-    if len(calls) >= {2 if name == "_list_anew" else 1}:
-        os.kill(os.getpid(), 9)
-    return old(*a, **k)
-of.{name} = die
-main(["erase", "--pnr-file", {str(path)!r}, "--reason", "request 24/117", "--by", "DPO"])
-"""
-    environment = {"KOBLING_HOME": str(home.root), "KOBLING_KEY": KEY}
-    ended = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | environment, cwd=CHECKOUT,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == -9, ended.stdout + ended.stderr
+    killed_in(home, path, moment, nth=2 if moment == "erasure._list_anew" else 1)
     with pytest.raises(LinkageError, match="broken off"):
         restricted.keys_of(settings)
     with pytest.raises(SettingsError, match="somebody else was broken off"):

@@ -19,7 +19,7 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
-from etl import postgres
+from etl import postgres, registers, steps
 from etl.cli import main
 from etl.errors import DeliveryError
 from etl.postgres import connection, files
@@ -314,6 +314,57 @@ def test_a_correction_by_file_replaces_one_year_of_what_was_pulled(server, schem
         "group by 1 order by 1"
     ).fetchall()
     assert linked == [("1994", 1), ("2005", 1)]
+
+
+# ------------------------------------------------------------------ who was erased
+
+
+def erased(home: Path, monkeypatch, number: str) -> None:
+    """Take a person out; the rest of the road is other tests' business."""
+    monkeypatch.setattr(steps, "run", lambda *_: None)
+    request = home / "restricted" / "request.txt"
+    request.write_text(number)
+    request.chmod(0o600)
+    pulled(kobling(home, "erase", "--pnr-file", str(request), "--reason", "24/117", "--by", "DPO"))
+    request.unlink()
+
+
+def test_a_pull_brings_no_erased_person_back(server, schema, tmp_path, monkeypatch):
+    create(server, schema)
+    fill(server, schema, row(), row("R2", BENT), row(f"as {ANNA}", BENT))
+    pulled(pull(tmp_path, server.url, schema))
+    erased(tmp_path, monkeypatch, ANNA)
+    assert "nothing new" in pulled(pull(tmp_path, server.url, schema))
+    fill(server, schema, row("R4"), row("R5", CARL))
+    pulled(pull(tmp_path, server.url, schema))
+    held = parquet_of(tmp_path, f"{TODAY}_2")
+    assert sorted(values[1:5:3] for values in held) == [("R2", BENT), ("R5", CARL), ("as ", BENT)]
+    ledger = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    assert [e["rows"] for e in ledger if e["event"] == "erased again"] == [1, 2]
+
+
+def test_a_pull_tells_of_an_erased_person_who_may_be_back(server, schema, tmp_path, monkeypatch):
+    columns = [column.name for column in registers.register("cpr").table("cpr3_t_person").columns]
+    listed = ", ".join(f"{name} {'date' if name.startswith('d_') else 'text'}" for name in columns)
+    create(server, schema)
+    fill(server, schema, row())
+    pulled(pull(tmp_path, server.url, schema))
+    erased(tmp_path, monkeypatch, ANNA)
+    server.run(
+        f'create table "{schema}".cpr3_t_person ({listed})',
+        f'insert into "{schema}".cpr3_t_person (v_pnr, v_pnr_gaeld, c_status, d_foddato) values '
+        f"('{ANNA}', '{BENT}', '60', '1950-02-01'), ('{BENT}', '{BENT}', '01', '1950-02-01')",
+    )
+    words = ("receive", "--from", server.url, "--register", "cpr", "--schema", schema, "--table",
+             "cpr3_t_person", *COMPLETE)  # fmt: skip
+    said = pulled(kobling(tmp_path, *words))
+    assert "1 number may be an erased person's other one" in said
+    (place,) = (tmp_path / "restricted" / "perhaps_erased").iterdir()
+    assert place.read_text() == f"{BENT}\n"
+    held = duckdb.sql(
+        f"select v_pnr, v_pnr_gaeld from '{tmp_path}/deliveries/cpr/{TODAY}/*.parquet'"
+    ).fetchall()
+    assert held == [(BENT, BENT)]
 
 
 # ------------------------------------------------------------------ what is refused

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from etl.deliveries import DeliveredFile, opened, reading_sas
+from etl.deliveries import SAS_TWIN, DeliveredFile, opened, reading_sas
 from etl.errors import DeliveryError
 from etl.home import remove
 from etl.landing.plain import PlainText, Shape
@@ -91,8 +91,10 @@ def read(
     own.symlink_to(path.resolve())
     if file.format == "parquet":
         return _typed(con, table, path, own, PARQUET_TYPES, "Parquet")
+    if file.format == SAS_TWIN:
+        return _typed(con, table, path, own, SAS_TYPES, "Parquet")
     parquet = unnamed.make("given.parquet")
-    _sas_as_parquet(path, own, parquet)
+    sas_as_parquet(path, own, parquet)
     return _typed(con, table, path, parquet, SAS_TYPES, "SAS")
 
 
@@ -235,8 +237,12 @@ def _has_wide_space(text: str) -> bool:
 # ------------------------------------------------------------------ Parquet and SAS
 
 
-def _sas_as_parquet(path: Path, own: Path, parquet: Path) -> None:
-    """SAS7BDAT as Parquet, streamed; the reader knows the file's encoding by its header."""
+def sas_as_parquet(path: Path, own: Path, parquet: Path) -> None:
+    """SAS7BDAT as Parquet, streamed; the reader knows the file's encoding by its header.
+
+    `own` is where it is read from, `path` what an error names. Raises DeliveryError where it is not
+    a whole SAS7BDAT file.
+    """
     from polars_readstat import scan_readstat  # loads polars, which CSV never needs
 
     with reading_sas(path):
