@@ -935,6 +935,7 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         baseline=_rows(con, "marts.baseline", study, "all"),
         baseline_by=definition.baseline_by,
         intersections=_rows(con, "marts.criteria_intersections", study, "all"),
+        codes=_rows(con, "marts.code_usage", study, "all"),
         linkage_flow=flow,
         checks=con.execute(
             "select * from quality.result where refresh_id = ? order by result_number", [refresh]

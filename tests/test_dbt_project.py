@@ -392,6 +392,7 @@ def test_every_mart_has_an_enforced_contract_with_a_key(lake):
         "attrition",
         "baseline",
         "cancer_registry_agreement",
+        "code_usage",
         "cohort",
         "criteria_intersections",
         "death_disagreement",

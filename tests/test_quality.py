@@ -239,6 +239,12 @@ def warehouse() -> duckdb.DuckDBPyConnection:
         create table marts.linkage_conflict (
             kind varchar, register varchar, table_name varchar, person_id bigint
         );
+        create table marts.code_usage as
+        select * from (values
+            ('demo', 'case_morphology', 'M8890', 40, 0),
+            ('demo', 'case_morphology', 'M8896', 2, 0),
+            ('demo', 'unspecific_topography', 'T02000', 0, 0)
+        ) as u (study_id, list, code, n_requisitions, n_outside_era);
         create table marts.linkage_rate as
         select * from (values
             ('cpr', 'cpr3_t_person', 10000, 9900, 0, 0, 10000, 9950),
@@ -741,6 +747,12 @@ FAULTS = {
         "few_rows_hang_on_no_contact": (
             "update marts.linkage_rate set n_without_contact = 10 where register = 'lpr2'",
             [("lpr2", "t_diag")],
+        ),
+    },
+    "marts.code_usage": {
+        "codes_are_used_in_their_era": (
+            "update marts.code_usage set n_outside_era = 1 where code = 'M8896'",
+            [("demo", "case_morphology", "M8896")],
         ),
     },
     "marts.linkage_conflict": {

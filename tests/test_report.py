@@ -336,12 +336,24 @@ INTERSECTIONS = [
 ]  # fmt: skip
 
 
+CODES = [
+    {"list": "case_topography", "code": "T01", "name": "skin", "system": "SNOMED",
+     "valid_from": None, "valid_to": None, "source": None, "n_requisitions": 0,
+     "n_outside_era": 0, "first_date": None, "last_date": None},
+    {"list": "case_morphology", "code": "M8896", "name": "myxoid leiomyosarcoma",
+     "system": "SNOMED", "valid_from": "1970-01-01", "valid_to": None, "source": "ICD-O-3 8896",
+     "n_requisitions": 1234, "n_outside_era": 56, "first_date": "1969-01-02",
+     "last_date": "2021-03-04"},
+]  # fmt: skip
+
+
 def page(**changes) -> str:
     plan = changes.get("plan", DLMS)
     given = {
         "document": document(DLMS), "plan": DLMS, "attrition": ATTRITION, "linkage_flow": FLOW,
         "baseline": baseline(plan, plan.factors[0].name), "baseline_by": plan.factors[0].name,
-        "intersections": INTERSECTIONS, "checks": CHECKS, "evidence": EVIDENCE, "files": FILES,
+        "intersections": INTERSECTIONS, "codes": CODES,
+        "checks": CHECKS, "evidence": EVIDENCE, "files": FILES,
         "title": TITLE,
         "question": "Which findings divide patients?",
     }  # fmt: skip
@@ -895,6 +907,13 @@ def test_the_cohort_is_told_by_group_with_what_is_missing():
     assert "none: the cohort" in shown
 
 
+def test_every_code_is_told_with_its_era_its_source_and_its_use():
+    shown = re.sub(r"\s+", " ", Reader(page()).text["codes"])
+    for words in ("M8896", "myxoid leiomyosarcoma", "1970-01-01", "ICD-O-3 8896", "1,234"):
+        assert words in shown
+    assert "56 requisitions carry a code outside its era" in shown
+
+
 def test_a_study_without_groups_has_the_whole_cohort_alone():
     shown = Reader(page(baseline=baseline(DLMS, None), baseline_by=None)).text["cohort"]
     assert "Baseline characteristics" in shown
@@ -915,7 +934,8 @@ def test_the_page_follows_the_document():
 
 def test_the_words_of_a_study_come_from_the_study():
     other = Reader(page(document=document(ONE), plan=ONE, title="T", question="Q",
-                        attrition=[], linkage_flow=[], checks=[], intersections=[]))  # fmt: skip
+                        attrition=[], linkage_flow=[], checks=[], intersections=[],
+                        codes=[]))  # fmt: skip
     words = " ".join(other.text.values()).lower()
     for word in ("leiomyosarcoma", "aismn", "local recurrence", "guarantee", "denmark", "skin"):
         assert word not in words

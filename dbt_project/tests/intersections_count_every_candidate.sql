@@ -1,5 +1,5 @@
--- One row per study whose sets of failed criteria do not count every candidate once, or whose set of
--- none is not the cohort.
+-- One row per study whose sets of failed criteria do not count every candidate once, or whose set
+-- of none is not the cohort.
 with
 
 counted as (

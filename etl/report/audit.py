@@ -28,6 +28,45 @@ def cohort(attrition: list[dict]) -> Html:
     )  # fmt: skip
 
 
+LISTS = {
+    "case_morphology": "Morphology, whole",
+    "case_topography": "Topography, by its beginning",
+    "unspecific_topography": "Topography that says no place",
+}
+
+
+def code_lists(rows: list[dict]) -> list[Html]:
+    """Rows of marts.code_usage: each code with its era and source, and how it was used."""
+    used = sum(row["n_outside_era"] for row in rows)
+    return [
+        table(
+            "Code lists",
+            [
+                Column("List"), code("Code"), Column("Meaning"), Column("System"),
+                Column("From"), Column("To"), Column("Source"), number("Requisitions"),
+                number("Outside the era"), Column("First used"), Column("Last used"),
+            ],
+            [
+                [
+                    LISTS.get(row["list"], row["list"]), row["code"], row["name"] or NONE,
+                    row["system"] or NONE, str(row["valid_from"] or NONE),
+                    str(row["valid_to"] or NONE), row["source"] or NONE,
+                    count(row["n_requisitions"]), count(row["n_outside_era"]),
+                    str(row["first_date"] or NONE), str(row["last_date"] or NONE),
+                ]
+                for row in sorted(rows, key=lambda row: (row["list"], row["code"]))
+            ],
+        ),
+        element(
+            "p",
+            f"{count(used)} requisitions carry a code outside its era; there it counts for "
+            "nothing. Morphologies are counted in the whole pathology register, topographies on "
+            "the requisitions with a case morphology.",
+            class_="legend",
+        ),
+    ]  # fmt: skip
+
+
 # ------------------------------------------------------------------ linkage
 
 

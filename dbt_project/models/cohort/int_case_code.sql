@@ -1,34 +1,17 @@
--- One row per study, requisition and behaviour of a case morphology. All else reads these few rows.
--- Behaviour is what follows M and four digits; X (obs pro) is a behaviour that no study asks for.
+-- One row per study, requisition and behaviour of a case morphology that was valid on its day.
 with
 
-codes as (
+case_rows as (
 
-    select * from {{ ref('stg_patobank__code') }}
-
-),
-
-case_morphologies as (
-
-    select * from {{ source('study', 'code') }}
-    where list = 'case_morphology'
-
-),
-
-case_codes as (
-
-    select distinct
-        case_morphologies.study_id,
-        codes.person_id,
-        codes.k_inst,
-        codes.k_rekvnr,
-        substring(codes.snomed_code, 6) as behaviour
-    from codes
-    inner join case_morphologies
-        on
-            substring(codes.snomed_code, 1, 5) = case_morphologies.code
-            and {{ is_valid_on('case_morphologies', 'codes.requisition_date') }}
+    select * from {{ ref('int_case_row') }}
+    where is_in_era
 
 )
 
-select * from case_codes
+select distinct
+    study_id,
+    person_id,
+    k_inst,
+    k_rekvnr,
+    behaviour
+from case_rows

@@ -1,6 +1,7 @@
 -- One row per study and candidate person: death, and the day on which follow-up ends.
 -- The end of the study's data, the capping registers' "complete to" dates and leaving the country
--- end follow-up; those who return do not come back into it.
+-- end follow-up; those who return do not come back into it. Where two of them fall on one day the
+-- end of the data is told before the "complete to" date, and both before leaving.
 with
 
 index_events as (
@@ -25,6 +26,7 @@ caps as (
 
     select
         studies.study_id,
+        studies.end_of_data,
         least(
             studies.end_of_data,
             coalesce(min(registers.complete_to_date), studies.end_of_data)
@@ -47,6 +49,11 @@ follow_up as (
         index_events.person_id,
         index_events.index_date,
         persons.death_date,
+        case
+            when residence.left_date < caps.last_date then 'left_denmark'
+            when caps.last_date = caps.end_of_data then 'end_of_data'
+            else 'register_complete_to'
+        end as end_reason,
         least(caps.last_date, coalesce(residence.left_date, caps.last_date))
             as follow_up_end_date
     from index_events
@@ -65,5 +72,6 @@ select
     index_date,
     death_date,
     follow_up_end_date,
+    end_reason,
     {{ days_between('index_date', 'follow_up_end_date') }} as follow_up_days
 from follow_up

@@ -192,10 +192,11 @@ measured_in_every_group as (
         group_sizes.group_level,
         characteristics_with_numbers.characteristic,
         group_sizes.n_group,
-        coalesce(measured.n_known, 0) as n_known,
         measured.median,
         measured.lower_quartile,
-        measured.upper_quartile
+        measured.upper_quartile,
+        coalesce(measured.n_known, 0) as n_known,
+        group_sizes.n_group - coalesce(measured.n_known, 0) as n_missing
     from group_sizes
     inner join characteristics_with_numbers
         on group_sizes.study_id = characteristics_with_numbers.study_id
@@ -232,7 +233,7 @@ both_kinds as (
         group_level,
         characteristic,
         'missing' as level,
-        n_group - n_known as n_persons,
+        n_missing as n_persons,
         n_group,
         cast(null as double) as median,
         cast(null as double) as lower_quartile,

@@ -31,6 +31,7 @@ select
     verdicts.person_id,
     index_events.index_date,
     follow_up.follow_up_end_date,
+    follow_up.end_reason as follow_up_end_reason,
     cast(follow_up.follow_up_days as bigint) as follow_up_days,
     follow_up.death_date,
     persons.sex,

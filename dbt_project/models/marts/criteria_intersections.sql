@@ -64,7 +64,7 @@ named as (
         study_id,
         criteria_bits,
         count(*) as n_failed,
-        {{ joined_in_order("concat(criterion, ' ')", 'step') }} as failed_criteria
+        trim({{ joined_in_order("concat(criterion, ' ')", 'step') }}) as failed_criteria
     from failed
     group by
         study_id,
@@ -75,9 +75,9 @@ named as (
 select
     sets.study_id,
     sets.criteria_bits,
-    trim(coalesce(named.failed_criteria, '')) as failed_criteria,
+    cast(sets.n_persons as bigint) as n_persons,
     cast(coalesce(named.n_failed, 0) as integer) as n_failed,
-    cast(sets.n_persons as bigint) as n_persons
+    coalesce(named.failed_criteria, '') as failed_criteria
 from sets
 left join named
     on

@@ -1,6 +1,7 @@
 -- One row per study, included person and outcome not prevalent at index: days to the first of the
 -- outcome (1), death before it (2) or the end of follow-up (0). On one day the outcome comes before
--- death, and death before the end of follow-up. What happens after the end does not count.
+-- death, and death before the end of follow-up. What happens after the end does not count. Nobody
+-- enters late: everybody is at risk from day 0.
 with
 
 cohort as (
@@ -35,6 +36,7 @@ at_risk as (
         outcomes.outcome,
         cohort.index_date,
         cohort.follow_up_end_date,
+        cohort.follow_up_end_reason,
         case
             when cohort.death_date <= cohort.follow_up_end_date then cohort.death_date
         end as death_date,
@@ -65,6 +67,7 @@ first_of_them as (
         person_id,
         outcome,
         index_date,
+        follow_up_end_reason,
         case
             when outcome_date is not null and coalesce(outcome_date <= death_date, true)
                 then outcome_date
@@ -84,6 +87,8 @@ select
     study_id,
     person_id,
     outcome,
+    cast(0 as bigint) as entry_days,
     cast({{ days_between('index_date', 'event_date') }} as bigint) as days,
-    cast(event_code as integer) as event_code
+    cast(event_code as integer) as event_code,
+    case when event_code = 0 then follow_up_end_reason end as censor_reason
 from first_of_them
