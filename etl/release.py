@@ -119,8 +119,8 @@ def export_tables(
     The marts lie in the file's main schema: opened by itself the file is catalog `marts`, and a
     schema of the same name would make `marts.cohort` ambiguous. So `cohort` and `marts.cohort` both
     mean the same. Persons leave under the study's own ids, as text: R reads 64-bit integers as
-    doubles and would merge them. `give_own_ids` comes first. A table about everybody in the warehouse
-    is released with the study's candidates only.
+    doubles and would merge them. `give_own_ids` comes first. A table about everybody in the
+    warehouse is released with the study's candidates only.
     """
     (folder / "parquet").mkdir()
     con.execute(f"attach '{folder / 'marts.duckdb'}' as released")

@@ -15,7 +15,8 @@ class Outcome:
     place: str
     from_day: int | None
     clinical_column: str | None
-    threshold: float  # risk difference above which a factor is high-risk, a proportion
+    # Risk difference above which a factor is high-risk, a proportion; None without a rule.
+    threshold: float | None
     hospital_codes: tuple[str, ...] = ()  # beginnings of diagnoses; a cross-check only
 
 
