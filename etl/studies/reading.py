@@ -333,7 +333,7 @@ class Reader:
         )
 
     def hold_rule_and_thresholds(self, raw: dict) -> None:
-        """A rule has a threshold for every outcome; without a rule a threshold would say nothing."""
+        """A rule has a threshold for every outcome; a threshold without a rule says nothing."""
         for nth, entry in enumerate(raw["outcome"]):
             has_threshold = "risk_difference_threshold" in entry
             if has_threshold == ("rule" in raw):
