@@ -27,7 +27,7 @@ def persons() -> list[dict]:
     """Persons of the first study, and others made into persons of the second."""
     others = generated_persons.generate(seed=2, n=N_OF_THE_SECOND)
     return generated_persons.generate(seed=1, n=N_PERSONS) + [
-        of_the_second_study(person, N_PERSONS + nth) for nth, person in enumerate(others)
+        of_the_second_study(person, number) for number, person in enumerate(others, N_PERSONS + 1)
     ]
 
 
