@@ -78,11 +78,14 @@ def one_run(folder: Path) -> tuple[dict, str]:
     return measured, output
 
 
-def results_of(output: str) -> str:
-    """What a demo ends with: its risk tables and the line of cohort flow, without the run's id."""
+def results_of(output: str, study: str = "dlms") -> str:
+    """What a demo ends with for one study: its risk tables and the line of cohort flow, without the
+    run's id."""
     lines = output.splitlines()
-    first = next(n for n, line in enumerate(lines) if " within " in line)
-    last = next(n for n, line in enumerate(lines) if line.startswith("Cohort flow"))
+    first = next(
+        n for n, line in enumerate(lines) if line.startswith(f"{study}: ") and " within " in line
+    )
+    last = next(n for n, line in enumerate(lines) if n > first and line.startswith("Cohort flow"))
     return "\n".join(lines[first : last + 1]).rstrip()
 
 

@@ -69,14 +69,15 @@ METHODS = {
 
 @dataclass(frozen=True)
 class OutcomePlan:
-    """What may happen. `threshold` is a proportion: the risk difference above which is high.
+    """What may happen. `threshold` is a proportion: the risk difference above which is high, and
+    None in a study without a rule.
 
     `from_day`: an outcome cannot occur before this day while deaths can (a guarantee time).
     """
 
     name: str
     label: str
-    threshold: float
+    threshold: float | None
     from_day: int | None = None
 
 

@@ -1,4 +1,4 @@
-"""The first study's rules a second time: slow, plain Python, one person at a time.
+"""The rules of the studies a second time: slow, plain Python, one person at a time.
 
 It shares no code with `etl` or with the SQL that selects the cohort, so that an error of one is
 unlikely to be an error of the other. Every function quotes the sentence of the study that it holds.
@@ -72,7 +72,7 @@ STEPS = {
 
 @dataclass(frozen=True)
 class Study:
-    """The numbers and codes of the first study, as its page gives them."""
+    """The numbers and codes of a study: by default of the first, as its page gives them."""
 
     case_morphologies: tuple[str, ...] = ("M8890", "M8891", "M8896")
     candidate_behaviours: str = "36"
@@ -89,9 +89,31 @@ class Study:
     recurrence_from_day: int = 90
     clinical_match_days: int = 89
     minimum_days: int = 1
+    has_clinical_database: bool = True
+    older_from: int = 65  # years
+    factors: tuple[str, ...] = (
+        "necrosis",
+        "mitotic_grade",
+        "invasion",
+        "margins",
+        "risk_group",
+        "size",
+        "subcutaneous_extension",
+        "sex",
+        "age",
+        "ascertainment_period",
+    )
 
 
 DLMS = Study()
+AFX_PDS = Study(
+    case_morphologies=("M8830",),
+    confirmed=("atypical_fibroxanthoma", "pleomorphic_dermal_sarcoma"),
+    period_start=date(2002, 1, 1),
+    has_clinical_database=False,
+    older_from=75,
+    factors=("entity", "size", "margins", "invasion", "sex", "age"),
+)
 
 
 @dataclass(frozen=True)
@@ -459,8 +481,10 @@ def is_alive_after(person: dict, index_date: date) -> bool:
 
 def own_clinical_rows(person: dict, index_date: date, study: Study) -> list[dict]:
     """“A dsd row belongs to the index tumour when its diagnosis date lies within 89 days of the
-    index date, either side.”
+    index date, either side.” A study may do without the database.
     """
+    if not study.has_clinical_database:
+        return []
     return [
         row
         for row in person["dsd"]
@@ -569,7 +593,7 @@ def period_of(index_date: date) -> str:
     return "1997-2004" if index_date.year <= 2004 else "2005 on"
 
 
-def factors(person: dict, lesion: Lesion) -> dict[str, str | None]:
+def factors(person: dict, lesion: Lesion, study: Study) -> dict[str, str | None]:
     """“From the index requisition's review, or where it has none or a blank one from the review
     that confirmed the lesion, never from anything after day 89.”
 
@@ -582,7 +606,8 @@ def factors(person: dict, lesion: Lesion) -> dict[str, str | None]:
     grade = {1: "1-2", 2: "1-2", 3: "3", None: None}[review["mitotic_grade"]]
     invaded = invasion(review["perineural_invasion"], review["vascular_invasion"])
     size, born = review["size_mm"], person["cpr"]["birth_date"]
-    return {
+    found = {
+        "entity": review["who_diagnosis"].replace("_", " "),
         "necrosis": necrosis,
         "mitotic_grade": grade,
         "invasion": invaded,
@@ -593,11 +618,12 @@ def factors(person: dict, lesion: Lesion) -> dict[str, str | None]:
         "sex": {"M": "male", "K": "female", None: None}[person["cpr"]["sex"]],
         "age": None
         if born is None
-        else "65 and over"
-        if age_in_years(born, lesion.first.day) >= 65
-        else "under 65",
+        else f"{study.older_from} and over"
+        if age_in_years(born, lesion.first.day) >= study.older_from
+        else f"under {study.older_from}",
         "ascertainment_period": period_of(lesion.first.day),
     }
+    return {name: found[name] for name in study.factors}
 
 
 # ------------------------------------------------------------------ one person, all persons
@@ -636,7 +662,7 @@ def evaluate(person: dict, complete_to: dict[str, date], study: Study = DLMS) ->
         first_failed_step=failed,
         follow_up_end=end,
         outcomes=outcomes(person, lesion, end, study) if failed is None else {},
-        factors=factors(person, lesion) if failed is None else {},
+        factors=factors(person, lesion, study) if failed is None else {},
     )
 
 

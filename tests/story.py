@@ -14,6 +14,7 @@ import duckdb
 
 from etl.home import Home, pseudonym_key
 from etl.mock import cases
+from etl.mock.answers import OUTCOMES, SHEETS
 from etl.restricted import Keys
 from etl.settings import CHECKOUT, Settings
 
@@ -76,8 +77,10 @@ def disagreements(estimates: dict) -> list[str]:
     return found
 
 
-def answer_sheet(folder: Path, name: str) -> list[dict]:
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+def answer_sheet(folder: Path, name: str, study: str = "dlms") -> list[dict]:
+    """A table of the answers; those of one study lie in its own folder, the first's above it."""
+    place = folder / SHEETS[study].folder / f"{name}.csv"
+    with place.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -128,7 +131,7 @@ def wrong_verdicts(settings: Settings, answers: Path, study: str = "dlms") -> li
             ).fetchall()
         }
     wrong, expected_candidates = [], set()
-    for row in answer_sheet(answers, "persons"):
+    for row in answer_sheet(answers, "persons", study):
         person = person_id.get(row["number"])
         if row["verdict"] in ("no_person", "not_a_candidate"):
             if person in verdicts:
@@ -140,14 +143,14 @@ def wrong_verdicts(settings: Settings, answers: Path, study: str = "dlms") -> li
             wrong.append(f"{row['name']}: {found}, expected {row['verdict']} {row['index_date']}")
         if row["verdict"] != "included":
             continue
-        for outcome in ("metastasis", "local_recurrence"):
+        for outcome in OUTCOMES:
             said = tuple(row[f"{outcome}_{what}"] for what in ("days", "event", "is_prevalent"))
             if outcomes.get((person, outcome)) != said:
                 wrong.append(
                     f"{row['name']} ({row['twists']}): {outcome} "
                     f"{outcomes.get((person, outcome))}, expected {said}"
                 )
-        for factor in ("necrosis", "mitotic_grade", "invasion", "margins", "risk_group"):
+        for factor in SHEETS[study].factors:
             if levels.get((person, factor)) != row[factor]:
                 wrong.append(
                     f"{row['name']} ({row['twists']}): {factor} {levels.get((person, factor))}, "
@@ -192,7 +195,7 @@ def wrong_cases(settings: Settings, answers: Path, study: str = "dlms") -> list[
             verdict = found[0][0] if found else "not_a_candidate" if person else "no_person"
             if verdict != case.verdict:
                 wrong.append(f"{case.name}: {verdict}, expected {case.verdict}. {case.odd}")
-            for outcome in ("metastasis", "local_recurrence"):
+            for outcome in OUTCOMES:
                 told = ask(
                     "select days, event_code::varchar from marts.time_to_event "
                     "where study_id = ? and person_id = ? and outcome = ?", person, outcome,
@@ -219,7 +222,7 @@ CROSS_CHECKS = {
 def wrong_cross_checks(settings: Settings, answers: Path, study: str = "dlms") -> list[str]:
     """Every case, outcome or death that is not found where the answer sheet says, or only there."""
     person_id = person_of_number(settings)
-    rows = answer_sheet(answers, "cross_checks")
+    rows = answer_sheet(answers, "cross_checks", study)
     wrong = []
     with duckdb.connect(str(Home(settings.home).warehouse), read_only=True) as con:
         for check, query in CROSS_CHECKS.items():

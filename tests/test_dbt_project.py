@@ -158,7 +158,7 @@ def names(lake: Lake, query: str, value: str) -> dict[str, object]:
 
 
 def test_everyone_gets_the_verdict_of_their_name(lake):
-    query = "select * from marts.exclusion_reasons"
+    query = "select * from marts.exclusion_reasons where study_id = 'dlms'"
     found = names(lake, query, "first_failed_criterion")
     assert found == {
         "included": None,
@@ -185,13 +185,15 @@ def test_everyone_gets_the_verdict_of_their_name(lake):
 
 
 def test_the_index_date_is_that_of_the_confirmed_lesion_whatever_came_before(lake):
-    dates = names(lake, "select * from marts.exclusion_reasons", "index_date")
+    dates = names(
+        lake, "select * from marts.exclusion_reasons where study_id = 'dlms'", "index_date"
+    )
     assert dates["tumour_before_1980_and_later_confirmed"] == INDEX
     assert dates["only_metastases"] is None
 
 
 def test_the_flow_begins_with_requisitions_and_ends_with_the_cohort(lake):
-    flow = lake.ask("select * from marts.attrition order by step")
+    flow = lake.ask("select * from marts.attrition where study_id = 'dlms' order by step")
     assert [(row["n_in"], row["n_excluded"], row["n_out"]) for row in flow] == [
         (19, 2, 17),
         (16, 0, 16),
@@ -203,7 +205,7 @@ def test_the_flow_begins_with_requisitions_and_ends_with_the_cohort(lake):
         (9, 1, 8),
         (8, 1, 7),
     ]
-    assert len(lake.ask("select * from marts.cohort")) == 7
+    assert len(lake.ask("select * from marts.cohort where study_id = 'dlms'")) == 7
 
 
 def test_requisitions_of_nobody_are_counted_once_with_their_reason(lake):

@@ -522,7 +522,7 @@ def test_whoever_was_found_at_autopsy_leaves_the_flow_for_it(everything):
         "select person_id from marts.exclusion_reasons "
         "where first_failed_criterion = 'not_found_at_autopsy'"
     )
-    assert len(excluded) == 12
+    assert len(excluded) == 18  # twelve of the first study and six of the second
     assert {person for (person,) in excluded} == person_of
 
 

@@ -10,7 +10,15 @@ import yaml
 
 from etl.settings import CHECKOUT
 from tests import generated_persons
-from tests.evaluator import DLMS, PREVALENT, Outcome, evaluate, evaluate_all, is_same_place
+from tests.evaluator import (
+    AFX_PDS,
+    DLMS,
+    PREVALENT,
+    Outcome,
+    evaluate,
+    evaluate_all,
+    is_same_place,
+)
 
 COMPLETE_TO = {"cpr": date(2023, 6, 30), "patobank": date(2023, 6, 30)}
 INDEX = date(2005, 3, 10)
@@ -119,8 +127,9 @@ TUMOUR = pato(0, "M88903", "T02121")
 # ------------------------------------------------------------------ parameters
 
 
-def test_the_numbers_of_the_evaluator_are_those_of_the_study_folder():
-    folder = CHECKOUT / "dbt_project" / "studies" / "dlms"
+@pytest.mark.parametrize(("name", "own"), [("dlms", DLMS), ("afx_pds", AFX_PDS)])
+def test_the_numbers_of_the_evaluator_are_those_of_the_study_folder(name, own):
+    folder = CHECKOUT / "dbt_project" / "studies" / name
     study = tomllib.loads((folder / "study.toml").read_text(encoding="utf-8"))
 
     def codes(name):
@@ -128,20 +137,25 @@ def test_the_numbers_of_the_evaluator_are_those_of_the_study_folder():
             return tuple(row["code"] for row in csv.DictReader(lines))
 
     metastasis, recurrence = study["outcome"]
-    assert DLMS.case_morphologies == codes("case_morphology")
-    assert DLMS.skin == codes("skin_topography")
-    assert DLMS.unspecific == codes("unspecific_topography")
-    assert list(DLMS.candidate_behaviours) == study["index_event"]["candidate_behaviours"]
-    assert list(DLMS.primary_behaviours) == study["index_event"]["primary_behaviours"]
-    assert list(DLMS.metastasis_behaviours) == metastasis["behaviours"]
-    assert list(DLMS.recurrence_behaviours) == recurrence["behaviours"]
-    assert list(DLMS.confirmed) == study["index_event"]["confirmed"]
-    assert DLMS.period_start == study["population"]["period_start"]
-    assert DLMS.period_end == study["population"]["period_end"]
-    assert DLMS.end_of_data == study["follow_up"]["end_of_data"]
-    assert DLMS.lesion_days == study["index_event"]["lesion_days"]
-    assert DLMS.recurrence_from_day == recurrence["from_day"]
-    assert DLMS.clinical_match_days == study["follow_up"]["clinical_match_days"]
+    assert own.case_morphologies == codes("case_morphology")
+    assert own.skin == codes("skin_topography")
+    assert own.unspecific == codes("unspecific_topography")
+    assert list(own.candidate_behaviours) == study["index_event"]["candidate_behaviours"]
+    assert list(own.primary_behaviours) == study["index_event"]["primary_behaviours"]
+    assert list(own.metastasis_behaviours) == metastasis["behaviours"]
+    assert list(own.recurrence_behaviours) == recurrence["behaviours"]
+    assert list(own.confirmed) == study["index_event"]["confirmed"]
+    assert own.period_start == study["population"]["period_start"]
+    assert own.period_end == study["population"]["period_end"]
+    assert own.end_of_data == study["follow_up"]["end_of_data"]
+    assert own.lesion_days == study["index_event"]["lesion_days"]
+    assert own.recurrence_from_day == recurrence["from_day"]
+    assert own.clinical_match_days == study["follow_up"]["clinical_match_days"]
+    assert own.has_clinical_database == ("clinical_column" in metastasis)
+    assert own.has_clinical_database == ("clinical_column" in recurrence)
+    assert list(own.factors) == [factor["name"] for factor in study["factor"]]
+    (age,) = (factor for factor in study["factor"] if factor["name"] == "age")
+    assert age["cut_points"][age["reference"]] == [0, own.older_from]
 
 
 # ------------------------------------------------------------------ candidates

@@ -113,7 +113,7 @@ def test_an_unknown_study(released):
     for command in ("estimate", "release", "show"):
         line = refused(released, command, "dlsm")
         assert "no such study" in line
-        assert "Known studies: dlms" in line
+        assert "Known studies: afx_pds, dlms" in line
         assert "Did you mean 'dlms'?" in line
 
 

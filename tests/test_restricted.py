@@ -395,7 +395,8 @@ def test_two_studies_have_no_id_of_a_person_in_common(small):
     assert {person for (person,) in released} <= set(one.values())
 
 
-def test_no_id_of_the_warehouse_is_in_a_release(small):
+@pytest.mark.parametrize("study", ["dlms", "afx_pds"])
+def test_no_id_of_the_warehouse_is_in_a_release(small, study):
     """In no file and no text: not in the failing rows, the pages or the estimates either."""
     home = Home(small[0])
     ids = [
@@ -404,7 +405,7 @@ def test_no_id_of_the_warehouse_is_in_a_release(small):
         .execute("select person_id from marts.exclusion_reasons")
         .fetchall()
     ]
-    release = (home.releases / "dlms" / "current").resolve()
+    release = (home.releases / study / "current").resolve()
     texts = [p for p in release.rglob("*") if p.suffix in (".html", ".json", ".svg")]
     assert len(texts) > 5
     for path in texts:

@@ -84,7 +84,7 @@ def test_a_kind_of_criterion_without_a_model_is_refused_with_what_to_do(project)
     assert text.endswith("Did you mean 'resident_at_index'?")
 
 
-@pytest.mark.parametrize("section", ["population", "index_event", "follow_up", "rule"])
+@pytest.mark.parametrize("section", ["population", "index_event", "follow_up"])
 def test_a_missing_section_is_named(project, section):
     without(project, f"[{section}]")
     assert f"the study has no '{section}'" in refusal(project)
@@ -212,6 +212,15 @@ CONTRADICTIONS = {
     "factor with a key of another kind": (
         'kind = "sex"', 'kind = "sex"\ncolumn = "margins"', "factor 'sex' of kind sex has 'column'",
     ),
+    "rule without a threshold": (
+        "risk_difference_threshold = 0.05\n", "",
+        "outcome 'metastasis' has no risk_difference_threshold, and the study has a [rule]",
+    ),
+    "diagnosis on a level that is none": (
+        'column = "margins"\nlevels = { positive = ["positive"]',
+        'column = "who_diagnosis"\nlevels = { positive = ["dermal_leiomyosarkoma"]',
+        "Did you mean 'dermal_leiomyosarcoma'?",
+    ),
     "unknown review column": ('column = "margins"', 'column = "margin"', "Did you mean 'margins'?"),
     "text column for a number": ('column = "size_mm"', 'column = "margins"', "names 'margins'"),
     "value that the review cannot have": (
@@ -318,6 +327,25 @@ def test_the_definition_changes_with_that_of_the_cohort_it_asks_for(project):
     before = studies.definition_hash(studies.read(project, "second"))
     spoil(project, "myxoid", "Myxoid", "codelists/case_morphology.csv")
     assert studies.definition_hash(studies.read(project, "second")) != before
+
+
+def test_a_threshold_without_a_rule_is_refused(project):
+    without(project, "[rule]")
+    text = refusal(project)
+    assert "outcome 'metastasis' has risk_difference_threshold, and the study has no [rule]" in text
+    line = int(re.search(r"study\.toml, line (\d+): ", text)[1])
+    path = project / "dbt_project/studies/dlms/study.toml"
+    assert path.read_text("utf-8").splitlines()[line - 1].startswith("risk_difference_threshold")
+
+
+def test_a_study_may_do_without_a_rule(project):
+    path = project / "dbt_project/studies/dlms/study.toml"
+    text = path.read_text(encoding="utf-8").partition("[rule]")[0]
+    path.write_text(re.sub(r"(?m)^risk_difference_threshold.*\n", "", text), encoding="utf-8")
+    study = studies.read(project, "dlms")
+    assert {outcome.threshold for outcome in study.outcomes} == {None}
+    assert not any(factor.is_rule_factor for factor in study.factors)
+    assert "high-risk above" not in studies.shown(study)
 
 
 def test_the_definition_changes_with_any_file_of_the_folder(project):
@@ -441,6 +469,7 @@ def test_every_kind_of_factor_is_read_by_one_model():
 
 def test_the_columns_of_the_review_are_those_of_its_contract_and_of_the_model():
     review = registers.register("dlms_review").table("review")
-    keys = {"record_id", "cpr", "k_inst", "k_rekvnr", "reviewed_on", "who_diagnosis"}
+    keys = {"record_id", "cpr", "k_inst", "k_rekvnr", "reviewed_on"}
     assert {column.name for column in review.columns} - keys == set(studies.REVIEW_COLUMNS)
     assert listed_in("int_review_value", "numbers") == list(studies.REVIEW_NUMBERS)
+    assert listed_in("int_review_value", "texts") == list(studies.REVIEW_TEXTS)

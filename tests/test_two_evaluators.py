@@ -1,10 +1,12 @@
 """The SQL that selects the cohort, against a second program written from the study's page alone.
 
-Invented persons who live on the boundaries of the rules are judged by both; whatever the two say
-about a person must be equal. `tests/evaluator.py` lists how it reads what the page leaves open.
+Invented persons who live on the boundaries of the rules are judged by both, for each study;
+whatever the two say about a person must be equal. `tests/evaluator.py` lists how it reads what the
+page leaves open.
 """
 
 from collections import Counter
+from datetime import date, timedelta
 
 import pytest
 
@@ -12,18 +14,60 @@ from tests import evaluator, generated_persons
 from tests.written_lake import Lake, settings_for
 
 N_PERSONS = 2000
+N_OF_THE_SECOND = 1000
+STUDIES = {"dlms": evaluator.DLMS, "afx_pds": evaluator.AFX_PDS}
+# From the first day of one study's period to that of the other's.
+BETWEEN_PERIODS = evaluator.AFX_PDS.period_start - evaluator.DLMS.period_start
 COMPLETE_TO = generated_persons.COMPLETE_TO[1]
 FIRST_ID = generated_persons.FIRST_PERSON_ID
 
 
 @pytest.fixture(scope="module")
 def persons() -> list[dict]:
-    return generated_persons.generate(seed=1, n=N_PERSONS)
+    """Persons of the first study, and others made into persons of the second."""
+    others = generated_persons.generate(seed=2, n=N_OF_THE_SECOND)
+    return generated_persons.generate(seed=1, n=N_PERSONS) + [
+        of_the_second_study(person, number) for number, person in enumerate(others, N_PERSONS + 1)
+    ]
+
+
+def of_the_second_study(person: dict, number: int) -> dict:
+    """The same life with tumours and diagnoses of the two studies exchanged, under a new number.
+
+    Every second one is moved by the years between the studies' periods, so that its index date
+    lies at the same boundary.
+    """
+    first, second = evaluator.DLMS, evaluator.AFX_PDS
+    diagnoses = dict(zip(second.confirmed, ("dermal_leiomyosarcoma", "leiomyoma"), strict=True))
+    diagnoses[first.confirmed[0]] = second.confirmed[number // 2 % 2]
+    by = BETWEEN_PERIODS if number % 2 else timedelta()
+
+    def told(value, key: str | None = None):
+        if isinstance(value, dict):
+            return {name: told(one, name) for name, one in value.items()}
+        if isinstance(value, list):
+            return [told(one, key) for one in value]
+        if isinstance(value, date):
+            return value + by
+        if key in ("k_rekvnr", "record_id"):
+            return f"S{value}"
+        if key == "snomed" and value[:5] in first.case_morphologies:
+            return second.case_morphologies[0] + value[5:]
+        if key == "snomed" and value[:5] in second.case_morphologies:
+            return first.case_morphologies[0] + value[5:]
+        return diagnoses.get(value, value) if key == "who_diagnosis" else value
+
+    return {**told(person), "id": number, "traits": person["traits"]}
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def study(request) -> str:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def verdicts(persons) -> dict[int, evaluator.Verdict]:
-    return evaluator.evaluate_all(persons, COMPLETE_TO)
+def verdicts(persons, study) -> dict[int, evaluator.Verdict]:
+    return evaluator.evaluate_all(persons, COMPLETE_TO, STUDIES[study])
 
 
 @pytest.fixture(scope="module")
@@ -62,34 +106,42 @@ def differences(persons, expected: dict, found: dict) -> str:
 
 
 def test_the_same_persons_are_candidates_with_the_same_verdict_on_every_step(
-    persons, verdicts, lake
+    persons, verdicts, lake, study
 ):
     expected = {
         key: "".join("01"[verdict.steps[step]] for step in sorted(verdict.steps))
         for key, verdict in verdicts.items()
     }
-    found = by_person(lake, "select person_id, criteria_bits from marts.exclusion_reasons")
+    found = by_person(
+        lake,
+        f"select person_id, criteria_bits from marts.exclusion_reasons where study_id = '{study}'",
+    )
     found = {key: row["criteria_bits"] for key, row in found.items()}
-    assert len(expected) > N_PERSONS * 0.8
+    assert len(expected) > 0.8 * {"dlms": N_PERSONS, "afx_pds": N_OF_THE_SECOND}[study]
     assert differences(persons, expected, found) == ""
 
 
-def test_the_first_failed_step_is_the_same(persons, verdicts, lake):
+def test_the_first_failed_step_is_the_same(persons, verdicts, lake, study):
     expected = {key: verdict.first_failed_step for key, verdict in verdicts.items()}
-    found = by_person(lake, "select person_id, first_failed_step from marts.exclusion_reasons")
+    found = by_person(
+        lake,
+        "select person_id, first_failed_step from marts.exclusion_reasons "
+        f"where study_id = '{study}'",
+    )
     found = {key: row["first_failed_step"] for key, row in found.items()}
     assert set(expected.values()) == {None, *evaluator.STEPS}
     assert differences(persons, expected, found) == ""
 
 
-def test_the_index_date_and_the_index_places_are_the_same(persons, verdicts, lake):
+def test_the_index_date_and_the_index_places_are_the_same(persons, verdicts, lake, study):
     expected = {
         key: (verdict.index_date, {place(code) for code in verdict.index_places})
         for key, verdict in verdicts.items()
     }
     found = by_person(
         lake,
-        "select person_id, index_date, places from cohort.int_index_event where study_id = 'dlms'",
+        "select person_id, index_date, places from cohort.int_index_event "
+        f"where study_id = '{study}'",
     )
     found = {
         key: (row["index_date"], set((row["places"] or "").split("|")) - {""})
@@ -98,18 +150,20 @@ def test_the_index_date_and_the_index_places_are_the_same(persons, verdicts, lak
     assert differences(persons, expected, found) == ""
 
 
-def test_follow_up_ends_on_the_same_day(persons, verdicts, lake):
+def test_follow_up_ends_on_the_same_day(persons, verdicts, lake, study):
     expected = {key: v.follow_up_end for key, v in verdicts.items() if v.index_date}
     found = by_person(
         lake,
         "select person_id, follow_up_end_date from cohort.int_follow_up "
-        "where study_id = 'dlms' and index_date is not null",
+        f"where study_id = '{study}' and index_date is not null",
     )
     found = {key: row["follow_up_end_date"] for key, row in found.items()}
     assert differences(persons, expected, found) == ""
 
 
-def test_outcomes_have_the_same_days_and_codes_and_are_prevalent_alike(persons, verdicts, lake):
+def test_outcomes_have_the_same_days_and_codes_and_are_prevalent_alike(
+    persons, verdicts, lake, study
+):
     expected = {
         (key, name): "prevalent" if outcome.prevalent else (outcome.days, outcome.event_code)
         for key, verdict in verdicts.items()
@@ -117,17 +171,17 @@ def test_outcomes_have_the_same_days_and_codes_and_are_prevalent_alike(persons, 
     }
     found = {
         (row["person_id"] - FIRST_ID, row["outcome"]): (row["days"], row["event_code"])
-        for row in lake.ask("select * from marts.time_to_event where study_id = 'dlms'")
+        for row in lake.ask(f"select * from marts.time_to_event where study_id = '{study}'")
     } | {
         (row["person_id"] - FIRST_ID, row["outcome"]): "prevalent"
-        for row in lake.ask("select * from marts.prevalent_outcome where study_id = 'dlms'")
+        for row in lake.ask(f"select * from marts.prevalent_outcome where study_id = '{study}'")
     }
     assert {"prevalent"} < set(expected.values())
     assert {0, 1, 2} <= {answer[1] for answer in expected.values() if answer != "prevalent"}
     assert differences(persons, expected, found) == ""
 
 
-def test_factors_have_the_same_levels(persons, verdicts, lake):
+def test_factors_have_the_same_levels(persons, verdicts, lake, study):
     expected = {
         (key, name): level
         for key, verdict in verdicts.items()
@@ -135,6 +189,6 @@ def test_factors_have_the_same_levels(persons, verdicts, lake):
     }
     found = {
         (row["person_id"] - FIRST_ID, row["factor"]): row["level"]
-        for row in lake.ask("select * from marts.factor where study_id = 'dlms'")
+        for row in lake.ask(f"select * from marts.factor where study_id = '{study}'")
     }
     assert differences(persons, expected, found) == ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from etl.errors import DeliveryError
-from etl.mock import answers, cases, decoys, defects, hospitals, patients
+from etl.mock import afx_pds, answers, cases, decoys, defects, hospitals, patients, registries
 from etl.mock import population as people
 from etl.mock.keepers import deliver_all
 from etl.mock.life import Registrar
@@ -52,6 +52,10 @@ def write(
     registrar = Registrar(issuer, seed)
     lives = patients.write(registrar) + decoys.write(registrar)
     cases.name(lives)
+    registries.register_cancers(lives)
+    registries.register_metastases(lives)
+    # After all of the first study, whose lives then are the same whatever the second's are.
+    lives += afx_pds.write(registrar)
     progress(f"{len(lives)} lives written by hand: patients, and persons who resemble them")
     everyone = max(persons, len(lives))
     if share_of_contacts is None:
@@ -78,9 +82,11 @@ def write(
             )
         answers.write(sheet, lives, planter.planted)
         answers_folder.mkdir(parents=True, exist_ok=True)
-        for file in sorted(sheet.iterdir()):
-            file.replace(answers_folder / file.name)
-        sheet.rmdir()
+        for file in sorted(path for path in sheet.rglob("*") if path.is_file()):
+            place = answers_folder / file.relative_to(sheet)
+            place.parent.mkdir(exist_ok=True)
+            file.replace(place)
+        shutil.rmtree(sheet)
         if out.exists():
             out.rmdir()
         beside.replace(out)

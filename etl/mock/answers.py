@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from etl.mock.defects import Defect
@@ -13,27 +14,58 @@ from etl.mock.life import Life, Requisition
 from etl.mock.population import Population
 
 NO_PERSON, NOT_A_CANDIDATE, INCLUDED = "no_person", "not_a_candidate", "included"
-# The flow of the study, as its paper has it; written here a second time on purpose: the answer
-# sheet must not be computed by what it is there to check.
-CRITERIA = (
-    "primary_tumour",
-    "reviewable",
-    "confirmed_dlms",
-    "index_date_1980_2022",
-    "resident",
-    "not_found_at_autopsy",
-    "followed_for_a_day",
-)
 OUTCOMES = ("metastasis", "local_recurrence")
-FACTORS = ("necrosis", "mitotic_grade", "invasion", "margins", "risk_group")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The steps of a study's flow, and the factors that its lives are held to.
+
+    Written here a second time on purpose: the answer sheet must not be computed by what it is there
+    to check.
+    """
+
+    criteria: tuple[str, ...]
+    factors: tuple[str, ...]
+    folder: str = ""  # below the answers; the first study's sheet lies in them
+
+
+SHEETS = {
+    "dlms": Sheet(
+        (
+            "primary_tumour",
+            "reviewable",
+            "confirmed_dlms",
+            "index_date_1980_2022",
+            "resident",
+            "not_found_at_autopsy",
+            "followed_for_a_day",
+        ),
+        ("necrosis", "mitotic_grade", "invasion", "margins", "risk_group"),
+    ),
+    "afx_pds": Sheet(
+        (
+            "primary_tumour",
+            "reviewable",
+            "confirmed_afx_or_pds",
+            "index_date_2002_2022",
+            "resident",
+            "not_found_at_autopsy",
+            "followed_for_a_day",
+        ),
+        ("entity", "size", "margins", "invasion", "sex", "age"),
+        "afx_pds",
+    ),
+}
 README = """\
 What the mock registers hold, and what Kobling should find in them.
 
-persons.csv   every hand-written person: the name of a named case (etl/mock/cases.py says what is
-              odd about each), number in force, former numbers, verdict (included, the criterion
-              that fails first, no_person or not_a_candidate), index date, and per outcome
-              the days from the index date, the event (0 censored, 1 outcome, 2 death) or prevalent;
-              factor levels (empty = missing); twists that must change nothing
+persons.csv   every person written by hand for the first study, dlms: the name of a named case
+              (etl/mock/cases.py says what is odd about each), number in force, former numbers,
+              verdict (included, the criterion that fails first, no_person or not_a_candidate),
+              index date, and per outcome the days from the index date, the event (0 censored,
+              1 outcome, 2 death) or prevalent; factor levels (empty = missing); twists that must
+              change nothing
 flow.csv      the steps of the study's flow with the numbers that go in, leave and go on
 defects.csv   every planted defect, by its number in the catalogue and its form: file, record number
               (0 is the file as a whole), and what should become of it. Forms that refuse a delivery
@@ -41,6 +73,8 @@ defects.csv   every planted defect, by its number in the catalogue and its form:
 cross_checks.csv   per person and check where the case, the outcome or the death should be found:
               cancer_registry (both, cohort, cancer_registry), metastasis (both, outcome, hospital),
               death (dates_differ, not_in_civil_register, not_in_cause_of_death_register)
+afx_pds/      persons.csv, flow.csv and cross_checks.csv of the second study, in the same form. Whom
+              one study's sheet names is no candidate of the other
 linkage.csv   what the marts of linkage should count, by table: conflicts between registers, in
               persons, and rows that were lost, by reason (not those that the lives of nobody
               left in cpr, lpr2 and lpr3)
@@ -77,11 +111,18 @@ class Numbers:
 def write(folder: Path, lives: list[Life], defects: Iterable[Defect]) -> None:
     """Write the rest of the sheet into a folder."""
     (folder / "README.txt").write_text(README, encoding="utf-8")
-    _table(folder / "persons.csv", (_person(life) for life in lives))
-    _table(folder / "flow.csv", _flow(lives))
+    for study, sheet in SHEETS.items():
+        _write_study(folder / sheet.folder, sheet, [life for life in lives if life.study == study])
     defects = list(defects)
     _table(folder / "linkage.csv", _linkage(lives, defects))
     _table(folder / "defects.csv", (dataclasses.asdict(defect) for defect in defects))
+
+
+def _write_study(folder: Path, sheet: Sheet, lives: list[Life]) -> None:
+    """What one study should find of the lives that were written for it."""
+    folder.mkdir(exist_ok=True)
+    _table(folder / "persons.csv", (_person(life, sheet) for life in lives))
+    _table(folder / "flow.csv", _flow(lives, sheet))
     _table(
         folder / "cross_checks.csv",
         (
@@ -143,7 +184,7 @@ def _table(path: Path, rows: Iterable[dict]) -> None:
         writer.writerows(rows)
 
 
-def _person(life: Life) -> dict:
+def _person(life: Life, sheet: Sheet) -> dict:
     row = {
         "name": life.name,
         "kind": life.kind,
@@ -160,20 +201,20 @@ def _person(life: Life) -> dict:
         row[f"{outcome}_event"] = "" if event is None else event
         row[f"{outcome}_date"] = life.index_date + dt.timedelta(days=days) if occurred else ""
         row[f"{outcome}_is_prevalent"] = "yes" if is_prevalent else ""
-    for factor in FACTORS:
+    for factor in sheet.factors:
         row[factor] = life.factors.get(factor) or ""
     row["twists"] = " ".join(life.twists)
     return row
 
 
-def _flow(lives: list[Life]) -> Iterable[dict]:
+def _flow(lives: list[Life], sheet: Sheet) -> Iterable[dict]:
     verdicts = Counter(life.verdict for life in lives)
-    persons = [life for life in lives if life.verdict in (INCLUDED, *CRITERIA)]
+    persons = [life for life in lives if life.verdict in (INCLUDED, *sheet.criteria)]
     of_nobody = verdicts[NO_PERSON]
     n = len(persons)
     yield _step(0, "leads_to_a_person", "requisitions", "", of_nobody)
     yield _step(1, "candidate", "persons", n, 0)
-    for step, criterion in enumerate(CRITERIA, 2):
+    for step, criterion in enumerate(sheet.criteria, 2):
         yield _step(step, criterion, "persons", n, verdicts[criterion])
         n -= verdicts[criterion]
 

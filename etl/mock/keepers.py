@@ -408,8 +408,6 @@ def deliver_all(
     blocks = iter(blocks)
     first = next(blocks)
     planter = Planter(seed, wanted, first, lives)
-    registries.register_cancers(lives)
-    registries.register_metastases(lives)
     running, pace = Running(), Pace(persons - len(lives), progress)
     with Writer() as writer:
         keepers = {name: Keeper(inbox, name, planter, writer) for name in registers.catalogue()}

@@ -28,7 +28,10 @@ class Requisition:
 
 @dataclass
 class Life:
-    """One person. `verdict` is 'included', the criterion that fails first, or 'not_a_candidate'."""
+    """One person, written for one study: to every other one nobody, and no candidate.
+
+    `verdict` is that study's: 'included', the criterion that fails first, or 'not_a_candidate'.
+    """
 
     name: str
     kind: str
@@ -44,6 +47,7 @@ class Life:
     requisitions: list[Requisition] = field(default_factory=list)
     reviews: list[dict] = field(default_factory=list)
     sarcomas: list[dict] = field(default_factory=list)
+    study: str = "dlms"
     verdict: str = "not_a_candidate"
     index_date: dt.date | None = None
     outcomes: dict[str, tuple[int | None, int | None, bool]] = field(default_factory=dict)

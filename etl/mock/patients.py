@@ -64,6 +64,17 @@ def _date(text: str, days_earlier: int) -> dt.date | None:
     return dt.date.fromisoformat(text) - days_earlier * DAY if text else None
 
 
+def birthday(day: dt.date, age: int, days_since: int) -> dt.date:
+    """The day of birth of somebody aged `age` years on `day`.
+
+    `days_since` is how many days before it, 0 to 364, the last birthday was.
+    """
+    found = day - days_since * DAY
+    if (found.month, found.day) == (2, 29):
+        found -= DAY if days_since < 364 else -DAY
+    return found.replace(year=found.year - age)
+
+
 class _Course:
     """One patient: what the file says, and how the registers will tell it."""
 
@@ -123,11 +134,7 @@ class _Course:
     def _birthday(self, age: int) -> dt.date:
         """A day of birth that makes the patient `age` years old on the index date."""
         # The birthday itself and the day before the next one are drawn too.
-        since_birthday = int(self.registrar.rng.integers(0, 365))
-        birthday = self.index - since_birthday * DAY
-        if (birthday.month, birthday.day) == (2, 29):
-            birthday -= DAY if since_birthday < 364 else -DAY
-        return birthday.replace(year=birthday.year - age)
+        return birthday(self.index, age, int(self.registrar.rng.integers(0, 365)))
 
     def _findings(self, row: Row) -> dict:
         """What the review saw. Invasion is told in two columns: any known yes is a yes."""

@@ -83,7 +83,7 @@ def cancer_rows(
 
 
 def register_cancers(lives: list[Life]) -> None:
-    """What the cancer registry knows of the hand-written lives.
+    """What the cancer registry knows of the lives written for the first study.
 
     A patient in twenty is not there, and a few have no morphology. Candidates whose slides nobody
     reviewed are there as they were called at the time; so is a tumour beneath the skin, and a

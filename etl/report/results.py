@@ -45,7 +45,7 @@ def results(document: dict, plan) -> list[Html]:
             for outcome in plan.outcomes
             for horizon in plan.horizons_days
         ),
-        _rule_table(document, plan),
+        *([_rule_table(document, plan)] if document["rule"] else []),
         _difference_table(document, plan),
         _time_lost_table(document, plan),
         _follow_up_tables(document, plan),
@@ -364,8 +364,13 @@ def reading(document: dict, plan) -> list[Html]:
         "the outcome, and is not counted as if still waiting for it.",
         f"Under {FEW_EVENTS} events in a group no interval is worth much, whichever its kind. Such "
         f"groups carry {FEW_MARK}; read them as an order of magnitude.",
-        "The rule looks at the point estimate alone. The share of bootstrap samples says how often "
-        "another draw of the same persons would have given the same verdict.",
+    ]
+    if document["rule"]:
+        points.append(
+            "The rule looks at the point estimate alone. The share of bootstrap samples says how "
+            "often another draw of the same persons would have given the same verdict."
+        )
+    points += [
         "Factors are taken one at a time. Nothing here is adjusted for anything else.",
         "Published intervals of risks are cut at 0 and 100 %; those of differences are not.",
     ]

@@ -12,7 +12,13 @@ from etl.errors import StudyError
 from etl.home import digest, file_hash
 from etl.studies.definition import Study
 from etl.studies.folder import create
-from etl.studies.language import CRITERION_KINDS, FACTOR_KINDS, REVIEW_COLUMNS, REVIEW_NUMBERS
+from etl.studies.language import (
+    CRITERION_KINDS,
+    FACTOR_KINDS,
+    REVIEW_COLUMNS,
+    REVIEW_NUMBERS,
+    REVIEW_TEXTS,
+)
 from etl.studies.reading import Reader
 from etl.studies.rows import TABLES, load
 from etl.studies.telling import shown
@@ -22,6 +28,7 @@ __all__ = [
     "FACTOR_KINDS",
     "REVIEW_COLUMNS",
     "REVIEW_NUMBERS",
+    "REVIEW_TEXTS",
     "TABLES",
     "Study",
     "create",

@@ -16,7 +16,8 @@ class Outcome:
     place: str | None
     from_day: int | None
     clinical_column: str | None
-    threshold: float  # risk difference above which a factor is high-risk, a proportion
+    # Risk difference above which a factor is high-risk, a proportion; None without a rule.
+    threshold: float | None
     hospital_codes: tuple[str, ...] = ()  # beginnings of diagnoses; a cross-check only
     codes: tuple[str, ...] = ()  # beginnings of the diagnoses or causes of death that it is
     parts: tuple[str, ...] = ()  # outcomes of which it is the first

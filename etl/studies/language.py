@@ -80,7 +80,8 @@ REVIEW_NUMBERS = (
     "vascular_invasion",
     "subcutaneous_extension",
 )
-REVIEW_COLUMNS = (*REVIEW_NUMBERS, "margins")
+REVIEW_TEXTS = ("margins", "who_diagnosis")
+REVIEW_COLUMNS = (*REVIEW_NUMBERS, *REVIEW_TEXTS)
 SEXES = ("female", "male")
 # Role of a code list in [index_event], and the shape of its codes.
 CODE_SHAPES = {
@@ -108,7 +109,7 @@ KEYS = {
         "population": "table",
         "index_event": "table",
         "criterion": "tables", "follow_up": "table", "outcome": "tables", "factor": "tables",
-        "rule": "table",
+        "rule": "table?",
     },
     "population": {"period_start": "date", "period_end": "date"},
     "index_event": {
@@ -129,7 +130,7 @@ KEYS = {
         "name": "text", "label": "text", "kind": "text", "behaviours": "texts?", "place": "text?",
         "from_day": "days from 1?", "clinical_column": "text?", "diagnosis_codes": "texts?",
         "cause_codes": "texts?", "parts": "texts?", "hospital_codes": "texts?",
-        "risk_difference_threshold": "proportion",
+        "risk_difference_threshold": "proportion?",
     },
     "factor": {
         "name": "text", "label": "text", "kind": "text", "reference": "text",
@@ -154,7 +155,8 @@ MEANINGS = {
         "follow_up": "When follow-up ends and at which days risks are stated.",
         "outcome": "What may happen to a person.",
         "factor": "What divides persons into groups.",
-        "rule": "Which factors the high-risk rule is asked about.",
+        "rule": "Which factors the high-risk rule is asked about; without it no factor is called "
+        "high-risk.",
     },
     "population": {
         "period_start": "First day on which an index date counts, included.",
@@ -191,8 +193,9 @@ MEANINGS = {
     "follow_up": {
         "end_of_data": "Last day of follow-up, included.",
         "capped_by": "Registers whose completeness ends follow-up too.",
-        "clinical_match_days": "A row of the clinical database belongs to the index tumour when "
-        "its diagnosis lies at most so many days from the index date, on either side.",
+        "clinical_match_days": "A row of the clinical database, or a case of the cancer registry, "
+        "belongs to the index tumour when its diagnosis lies at most so many days from the index "
+        "date, on either side.",
         "horizons_days": "Days at which risks are stated; five years are 1826.",
     },
     "outcome": {
@@ -212,7 +215,8 @@ MEANINGS = {
         "as C44, or ICD-8 digits.",
         "parts": "Names of other outcomes, none of them of kind first_of.",
         "hospital_codes": "Beginnings of hospital diagnoses of it: reported beside it, never one.",
-        "risk_difference_threshold": "A factor is high-risk above this difference, a proportion.",
+        "risk_difference_threshold": "A factor of the rule is high-risk above this difference, a "
+        "proportion; every outcome has one where there is a rule, and none has where not.",
     },
     "factor": {
         "name": "Name of the factor in the marts.",

@@ -68,8 +68,9 @@ class Reader:
         self.lines = Lines(text)
         self.hold_keys("study", raw, "the study")
         for section in ("population", "index_event", "follow_up", "rule"):
-            self.look(section)
-            self.hold_keys(section, raw[section], f"[{section}]")
+            if section in raw:
+                self.look(section)
+                self.hold_keys(section, raw[section], f"[{section}]")
         for section in ("criterion", "outcome", "factor"):
             for nth, entry in enumerate(raw[section]):
                 self.look(section, nth)
@@ -84,6 +85,7 @@ class Reader:
         self.hold_known("[index_event] confirmed", event["confirmed"], _values("who_diagnosis"))
         self.look("follow_up", key="capped_by")
         self.hold_known("[follow_up] capped_by", follow_up["capped_by"], _registers_with_an_end())
+        self.hold_rule_and_thresholds(raw)
         codes = {role: list(self.codes(role, event[role])) for role in CODE_SHAPES}
         self.look("index_event", key="unspecific_topography")
         self.hold_unspecific_on_skin(codes)
@@ -118,7 +120,7 @@ class Reader:
                 self.outcome(nth, entry, event["primary_behaviours"])
                 for nth, entry in enumerate(raw["outcome"])
             ),
-            factors=tuple(self.factors(raw["factor"], raw["rule"]["factors"])),
+            factors=tuple(self.factors(raw["factor"], raw.get("rule", {}).get("factors", []))),
             codes=tuple(row for rows in codes.values() for row in rows),
             registry_sites=tuple(event.get("registry_sites", ())),
             baseline_by=raw.get("baseline_by"),
@@ -377,7 +379,7 @@ class Reader:
             entry.get("place"),
             entry.get("from_day"),
             column,
-            float(entry["risk_difference_threshold"]),
+            entry.get("risk_difference_threshold"),
             tuple(entry.get("hospital_codes", ())),
             tuple(entry.get("diagnosis_codes", entry.get("cause_codes", ()))),
             tuple(entry.get("parts", ())),
@@ -408,6 +410,27 @@ class Reader:
         for nth, entry in enumerate(entries):
             self.look("outcome", nth, "parts")
             self.hold_known(f"outcome '{entry['name']}' parts", entry.get("parts", []), whole)
+
+    def hold_rule_and_thresholds(self, raw: dict) -> None:
+        """A rule has a threshold for every outcome; a threshold without a rule says nothing."""
+        for nth, entry in enumerate(raw["outcome"]):
+            has_threshold = "risk_difference_threshold" in entry
+            if has_threshold == ("rule" in raw):
+                continue
+            self.look("outcome", nth, "risk_difference_threshold" if has_threshold else None)
+            if has_threshold:
+                raise self.refuse(
+                    f"outcome '{entry['name']}' has risk_difference_threshold, and the study has "
+                    "no [rule]",
+                    "both or neither",
+                    "Add [rule], or take the threshold away.",
+                )
+            raise self.refuse(
+                f"outcome '{entry['name']}' has no risk_difference_threshold, and the study has a "
+                "[rule]",
+                "both or neither",
+                "Add it.",
+            )
 
     def factors(self, entries: list[dict], rule_factors: list[str]) -> Iterator[Factor]:
         by_name = {entry["name"]: entry for entry in entries}

@@ -78,6 +78,8 @@ def _outcome(one: Outcome) -> str:
         told += f", from day {one.from_day} on"
     if one.clinical_column and one.kind == "tumour":
         told += f", or {one.clinical_column} of the clinical database"
+    if one.threshold is None:
+        return told
     return told + f"; high-risk above {100 * one.threshold:g} percentage points"
 
 

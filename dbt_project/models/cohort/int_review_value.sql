@@ -8,6 +8,7 @@
     'vascular_invasion',
     'subcutaneous_extension',
 ] %}
+{% set texts = ['margins', 'who_diagnosis'] %}
 
 with
 
@@ -28,12 +29,15 @@ told as (
         from reviews
         union all
     {% endfor %}
-    select
-        record_id,
-        'margins' as source_column,
-        margins as text_value,
-        cast(null as double) as number_value
-    from reviews
+    {% for column in texts %}
+        select
+            record_id,
+            '{{ column }}' as source_column,
+            {{ column }} as text_value,
+            cast(null as double) as number_value
+        from reviews
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 )
 
