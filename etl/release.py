@@ -157,6 +157,53 @@ def export_tables(
     con.execute("detach released")
 
 
+def export_patients(folder: Path, outcomes: list[str], factors: list[str]) -> None:
+    """One row per patient, as R code of the field expects a data set, from the released marts.
+
+    patient.csv, parquet/patient.parquet and the table `patient` of marts.duckdb hold: id (text);
+    index_date, birth_date, death_date and follow_up_end_date; sex; age_years; for every outcome
+    <outcome>_status (0 censored, 1 the outcome, 2 death before it; missing where it was prevalent),
+    <outcome>_days, <outcome>_months (days / 30.4375) and <outcome>_prevalent (0 or 1); and each
+    factor's level, under <factor>_level where a column of its name is there. `export_tables` comes
+    first.
+    """
+    columns = {"id": "cohort.person_id"}
+    columns |= {name: f"cohort.{name}" for name in (*PATIENT_DATES, "sex", "age_years")}
+    for name in outcomes:
+        of = f"outcome = {_literal(name)}"
+        own = f"from time_to_event as told where told.person_id = cohort.person_id and {of}"
+        columns |= {
+            f"{name}_status": f"(select max(event_code) {own})",
+            f"{name}_days": f"(select max(days) {own})",
+            f"{name}_months": f"(select max(days) / {DAYS_OF_A_MONTH} {own})",
+            f"{name}_prevalent": "(select count(*)::integer from prevalent_outcome as before "
+            f"where before.person_id = cohort.person_id and {of})",
+        }
+    for name in factors:
+        column = f"{name}_level" if name in columns else name
+        columns[column] = (
+            "(select max(level) from factor as told where told.person_id = cohort.person_id "
+            f"and factor = {_literal(name)})"
+        )
+    told = ", ".join(f"{value} as {_quoted(name)}" for name, value in columns.items())
+    with duckdb.connect(str(folder / "marts.duckdb")) as con:
+        con.execute(f"create table patient as select {told} from cohort order by id")
+        everybody = "(from patient order by id)"
+        con.execute(
+            f"copy {everybody} to '{folder / 'parquet' / 'patient.parquet'}' "
+            "(format parquet, compression zstd)"
+        )
+        con.execute(f"copy {everybody} to '{folder / 'patient.csv'}' (format csv, header)")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, list[str]]]:
     """(schema, table, columns) of all that is released."""
     return con.execute(
@@ -178,6 +225,9 @@ def _own_id(value: str) -> str:
     return f"(select id::varchar from temp.released_id where released_id.value = {value})"
 
 
+# A year of 365.25 days in twelve parts, as survival curves in months are drawn.
+DAYS_OF_A_MONTH = 30.4375
+PATIENT_DATES = ("index_date", "birth_date", "death_date", "follow_up_end_date")
 CANDIDATES = "select person_id from marts.exclusion_reasons where study_id = ?"
 # The key as it is written, with the study's own id in place of the warehouse's.
 OWN_ROW_KEY = f"""case

@@ -889,6 +889,9 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
     refresh = select_key(settings, home)
     own_ids = releases.give_own_ids(con, study, restricted.keys_of(settings).of_release(study))
     releases.export_tables(con, study, refresh, folder)
+    releases.export_patients(
+        folder, [o.name for o in definition.outcomes], [f.name for f in definition.factors]
+    )
     replace_json(folder / "estimates.json", document)
     attrition = _rows(con, "marts.attrition", study, "step")
     flow = con.execute("select * from marts.linkage_flow order by all").pl().to_dicts()

@@ -416,6 +416,25 @@ def test_every_mart_has_an_enforced_contract_with_a_key(lake):
         assert any(c["type"] == "primary_key" for c in node["constraints"]), node["name"]
 
 
+def test_every_mart_feeds_something_that_leaves(lake):
+    manifest = lake.manifest()
+    marts = {
+        key
+        for key, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and node["schema"] == "marts"
+    }
+    read = {
+        key for one in manifest["exposures"].values() for key in one["depends_on"]["nodes"]
+    }
+    assert read == marts
+
+
+def test_what_the_estimates_are_said_to_read_is_what_they_read(lake):
+    text = (CHECKOUT / "etl" / "estimate.py").read_text(encoding="utf-8")
+    told = lake.manifest()["exposures"]["exposure.kobling.estimates"]["depends_on"]["nodes"]
+    assert {key.rpartition(".")[2] for key in told} == set(re.findall(r"\bmarts\.(\w+)", text))
+
+
 def test_every_model_begins_with_its_grain():
     for path in sorted((CHECKOUT / "dbt_project" / "models").rglob("*.sql")):
         lines = path.read_text(encoding="utf-8").splitlines()

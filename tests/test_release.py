@@ -1,5 +1,6 @@
 """A release appears whole, stays as it is, and says what it was made from."""
 
+import csv
 import hashlib
 import json
 
@@ -86,6 +87,48 @@ def test_a_study_is_exported_alone_with_persons_as_text(tmp_path):
         assert released.execute("select refresh_id from quality.result").fetchall() == [("now",)]
     parquet = duckdb.sql(f"select * from '{tmp_path}/parquet/cohort.parquet' order by 2")
     assert parquet.fetchall() == [("dlms", persons[0][0]), ("dlms", persons[1][0])]
+
+
+def test_patients_are_exported_one_row_each_as_r_code_expects_them(tmp_path):
+    (tmp_path / "parquet").mkdir()
+    with duckdb.connect(str(tmp_path / "marts.duckdb")) as con:
+        con.execute("""
+            create table cohort as select * from (values
+                ('9007199254740993', date '2000-01-31', date '1940-02-29', date '2001-01-31', date
+                    '2010-12-31', 'male', 59),
+                ('12', date '2010-05-05', null, null, date '2022-12-31', null, null)
+            ) as c (person_id, index_date, birth_date, death_date, follow_up_end_date, sex,
+                age_years);
+            create table time_to_event as select * from (values
+                ('9007199254740993', 'metastasis', 366, 2), ('12', 'relapse', 4624, 0),
+                ('9007199254740993', 'relapse', 100, 1)
+            ) as t (person_id, outcome, days, event_code);
+            create table prevalent_outcome as select '12' as person_id, 'metastasis' as outcome;
+            create table factor as select * from (values
+                ('12', 'sex', null), ('9007199254740993', 'sex', 'male'), ('12', 'margins', 'o''k')
+            ) as f (person_id, factor, level)
+        """)
+    release.export_patients(tmp_path, ["metastasis", "relapse"], ["sex", "margins"])
+    with (tmp_path / "patient.csv").open(encoding="utf-8", newline="") as file:
+        one, other = csv.DictReader(file)
+    assert one == {
+        "id": "12", "index_date": "2010-05-05", "birth_date": "", "death_date": "",
+        "follow_up_end_date": "2022-12-31", "sex": "", "age_years": "", "metastasis_status": "",
+        "metastasis_days": "", "metastasis_months": "", "metastasis_prevalent": "1",
+        "relapse_status": "0", "relapse_days": "4624", "relapse_months": str(4624 / 30.4375),
+        "relapse_prevalent": "0", "sex_level": "", "margins": "o'k",
+    }  # fmt: skip
+    assert other["id"] == "9007199254740993"
+    assert (other["metastasis_status"], other["metastasis_months"]) == ("2", str(366 / 30.4375))
+    assert other["sex_level"] == "male"
+    parquet = duckdb.sql(f"select * from '{tmp_path}/parquet/patient.parquet'")
+    with duckdb.connect(str(tmp_path / "marts.duckdb"), read_only=True) as con:
+        assert con.execute("from patient").fetchall() == parquet.fetchall()
+    types = dict(zip(parquet.columns, map(str, parquet.types), strict=True))
+    assert types["id"] == "VARCHAR"
+    assert types["relapse_status"] == "INTEGER"
+    assert types["index_date"] == "DATE"
+    assert all(name == name.lower() for name in types)
 
 
 def test_evidence_names_every_file_with_its_hash(tmp_path):
