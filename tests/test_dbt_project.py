@@ -1,5 +1,6 @@
 """The dbt project on a lake small enough to read: named persons and the verdicts they must get."""
 
+import re
 from datetime import date
 
 import duckdb
@@ -423,9 +424,7 @@ def test_every_mart_feeds_something_that_leaves(lake):
         for key, node in manifest["nodes"].items()
         if node["resource_type"] == "model" and node["schema"] == "marts"
     }
-    read = {
-        key for one in manifest["exposures"].values() for key in one["depends_on"]["nodes"]
-    }
+    read = {key for one in manifest["exposures"].values() for key in one["depends_on"]["nodes"]}
     assert read == marts
 
 
