@@ -932,6 +932,23 @@ def test_the_page_follows_the_document():
     assert "no factor is high-risk by the rule" in shown
 
 
+def test_a_study_without_a_rule_shows_no_verdict_and_no_threshold():
+    plan = Plan(
+        "no_rule",
+        (HORIZON,),
+        (Outcome("metastasis", "Metastasis", None),),
+        (Factor("sex", "Sex", ("male", "female"), "female", False),),
+    )
+    given = document(plan) | {"rule": []}
+    shown = Reader(page(document=given, plan=plan))
+    assert "female" in shown.text["results"]
+    for part in ("results", "reading"):
+        assert "rule" not in shown.text[part].lower()
+    with drawing.own_style():
+        texts = texts_of(forest.draw(given, plan))
+    assert not any("threshold" in text for text in texts)
+
+
 def test_the_words_of_a_study_come_from_the_study():
     other = Reader(page(document=document(ONE), plan=ONE, title="T", question="Q",
                         attrition=[], linkage_flow=[], checks=[], intersections=[],
