@@ -368,14 +368,11 @@ def link(settings: Settings, say: Say) -> bool:
             say("linkage: nothing new")
             return False
         # Until the new state is written the lake may be half old, half new: `select` must not read.
-        replace_json(state, {"slots": before["slots"], "key_id": keys.key_id})
+        earlier = {name: before.get(name) for name in ("fingerprint", "identified")}
+        replace_json(state, {"slots": before["slots"], "key_id": keys.key_id, **earlier})
         with connect(settings) as con:
-            persons = [e.path(home) for e in entries if e.file.table == "cpr3_t_person"]
             keys.unlock(con)
-            fingerprint = linkage.identify(
-                con, restricted.scan(*persons) if persons else None, keys.secret
-            )
-            restricted.keep_identity(con, home, keys)
+            identified, may_hold = _identify(con, home, keys, entries, code, earlier)
             _write_findings(con, home)
             linkage.write_empty(con, home)
             linkage.forget_other_periods(home, {entry.slot for entry in entries})
@@ -385,24 +382,24 @@ def link(settings: Settings, say: Say) -> bool:
                 table = registers.register(entry.register).table(entry.file.table)
                 contacts = _contacts_of(entry, table, entries)
                 slot_key = digest(
-                    [
-                        *[[e.file.content, e.file.sha256] for e in (entry, *contacts)],
-                        fingerprint,
-                        code,
-                    ]
+                    [*[[e.file.content, e.file.sha256] for e in (entry, *contacts)], code]
                 )
                 done = before["slots"].get(slot)
                 place = _part(slot)
-                if not (_is_whole(home, slot, done) and done["key"] == slot_key):
-                    quarantined = entry.path(home, "quarantine")
+                quarantined = entry.path(home, "quarantine")
+                files = (
+                    entry.path(home),
+                    quarantined if quarantined.exists() else None,
+                )
+                hung_on = [contact.path(home) for contact in contacts]
+                if not (
+                    may_hold
+                    and _is_whole(home, slot, done)
+                    and done["key"] == slot_key
+                    and not linkage.leads_elsewhere(con, table, *files, hung_on)
+                ):
                     counts = linkage.link_file(
-                        con,
-                        table,
-                        entry.path(home),
-                        quarantined if quarantined.exists() else None,
-                        home.linked / place,
-                        home.unlinked / place,
-                        [contact.path(home) for contact in contacts],
+                        con, table, *files, home.linked / place, home.unlinked / place, hung_on
                     )
                     done = {"key": slot_key, "counts": counts, "bytes": _sizes(home, slot)}
                 slots[slot] = done
@@ -411,7 +408,7 @@ def link(settings: Settings, say: Say) -> bool:
         _write_lake_facts(home, entries, flow)
         replace_json(
             state,
-            {"key": wanted, "slots": slots, "fingerprint": fingerprint, "key_id": keys.key_id},
+            {"key": wanted, "slots": slots, "key_id": keys.key_id, **identified},
         )
         linked = sum(row["rows"] for row in flow if row["stage"] == "linked")
         unlinked = sum(row["rows"] for row in flow if row["stage"] == "unlinked")
@@ -421,6 +418,31 @@ def link(settings: Settings, say: Say) -> bool:
         for name in registers.catalogue():
             say(_linkage_line(name, flow))
         return True
+
+
+def _identify(
+    con, home: Home, keys: restricted.Keys, entries: list[Current], code: str, earlier: dict
+) -> tuple[dict, bool]:
+    """Who is who, as the table `crosswalk`, made again only where the civil register or the code
+    has changed.
+
+    Returns what the state keeps of it, and whether files linked before may hold: then the table
+    `led_elsewhere` has the numbers of those that do not.
+    """
+    persons = [entry for entry in entries if entry.file.table == "cpr3_t_person"]
+    made_of = digest([[[e.file.content, e.file.sha256] for e in persons], code, keys.key_id])
+    is_refresh = linkage.attach_earlier(con, home, keys, earlier["fingerprint"])
+    if is_refresh and earlier["identified"] == made_of:
+        linkage.take_over(con)
+        con.execute("detach identity")
+        return earlier, True
+    paths = [entry.path(home) for entry in persons]
+    fingerprint = linkage.identify(con, restricted.scan(*paths) if paths else None, keys.secret)
+    if is_refresh:
+        linkage.compare(con)
+        con.execute("detach identity")
+    restricted.keep_identity(con, home, keys)
+    return {"fingerprint": fingerprint, "identified": made_of}, is_refresh
 
 
 def _part(slot: str) -> Path:

@@ -6,6 +6,7 @@ one person never becomes two.
 """
 
 from etl.linkage.crosswalk import identify
+from etl.linkage.refresh import attach_earlier, compare, take_over
 from etl.linkage.resolution import (
     FINDINGS,
     Finding,
@@ -18,6 +19,7 @@ from etl.linkage.rows import (
     UNLINKED_REASONS,
     contact_key,
     forget_other_periods,
+    leads_elsewhere,
     link_file,
     write_empty,
     write_frame,
@@ -29,12 +31,16 @@ __all__ = [
     "Finding",
     "NumberRow",
     "Resolution",
+    "attach_earlier",
+    "compare",
     "contact_key",
     "forget_other_periods",
     "identify",
+    "leads_elsewhere",
     "link_file",
     "resolve",
     "resolve_and_tell",
+    "take_over",
     "write_empty",
     "write_frame",
 ]

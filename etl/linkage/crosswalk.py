@@ -109,13 +109,18 @@ def identify(con: duckdb.DuckDBPyConnection, persons: str | None, key: bytes) ->
     con.unregister("finding_frame")
     con.execute("drop table issued; drop table hanging_together; drop table resolved")
     con.execute("drop table pseudonym")
+    return fingerprint(con, "crosswalk", key)
+
+
+def fingerprint(con: duckdb.DuckDBPyConnection, numbers: str, key: bytes) -> str:
+    """A digest of a crosswalk, in whatever order it lies."""
     sums = con.execute(
-        """
+        f"""
         select
             count(*),
             bit_xor(hash(pnr, person_id, is_number_in_force, reason)),
             sum(hash(pnr, person_id, is_number_in_force, reason)::hugeint)
-        from crosswalk
+        from {numbers}
         """
     ).fetchone()
     return digest([pseudonym.key_id(key), *map(str, sums)])

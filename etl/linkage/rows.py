@@ -42,7 +42,7 @@ def link_file(
     """
     owners, own_key, otherwise = _owners(con, table, contacts)
     files = [path for path in (landed, quarantined) if path]
-    hidden = _columns_that_hold_numbers(con, table, files)
+    hidden = _columns_that_hold_numbers(con, table, files, "crosswalk")
     joins, columns = _linked_columns(table, hidden)
     body = ", ".join([*columns, "landed.source_row"])
     source = restricted.scan(landed) if landed else _no_rows(table)
@@ -132,13 +132,47 @@ def contact_key(value: str) -> str:
     return f"case when {digits} = '' then '0' else {digits} end"
 
 
+def leads_elsewhere(
+    con: duckdb.DuckDBPyConnection,
+    table: Table,
+    landed: Path,
+    quarantined: Path | None,
+    contacts: Sequence[Path] = (),
+) -> bool:
+    """Whether a file that was linked before would now be linked otherwise, being the same.
+
+    It is where one of its numbers, of its contacts' or of those in its text is in the table
+    `led_elsewhere` of the connection.
+    """
+    if not con.execute("select count(*) from led_elsewhere").fetchone()[0]:
+        return False
+    places = [
+        (column.name, landed) for column in table.columns if column.role in ("owner", "relative")
+    ]
+    if table.contact:
+        of = registers.register(table.register).table(table.contact.refers_to)
+        places += [(of.owner.name, path) for path in contacts]
+    for column, path in places:
+        found = con.execute(
+            f"""
+            select count(*)
+            from {restricted.scan(path)} as landed
+            semi join led_elsewhere on landed."{column}" = led_elsewhere.pnr
+            """
+        ).fetchone()
+        if found != (0,):
+            return True
+    files = [path for path in (landed, quarantined) if path]
+    return bool(_columns_that_hold_numbers(con, table, files, "led_elsewhere"))
+
+
 def _columns_that_hold_numbers(
-    con: duckdb.DuckDBPyConnection, table: Table, files: list[Path]
+    con: duckdb.DuckDBPyConnection, table: Table, files: list[Path], numbers: str
 ) -> list[str]:
     """Text columns in which somebody's number stands, where none belongs: a note, a wrong field.
 
-    Those numbers are kept as a table of the connection, `number_in_text`. Only numbers that CPR
-    knows are looked for: any ten digits may be a requisition.
+    Those numbers are kept as a table of the connection, `number_in_text`. Only numbers of the table
+    `numbers` are looked for, which CPR knows: any ten digits may be a requisition.
     """
     text = [c.name for c in table.columns if c.type == "text" and not c.is_personal_number]
     con.execute("create or replace temp table number_in_text (pnr varchar)")
@@ -148,7 +182,7 @@ def _columns_that_hold_numbers(
         con.execute(
             f"""
             insert into number_in_text
-            select distinct crosswalk.pnr
+            select distinct known.pnr
             from (
                 select unnest(list_append(
                     regexp_extract_all(replace("{name}", '-', ''), '{TEN_CHARACTERS}'),
@@ -157,7 +191,7 @@ def _columns_that_hold_numbers(
                 from {restricted.scan_by_name(*files)}
                 where length("{name}") >= 10
             ) as text
-            inner join crosswalk on text.token = crosswalk.pnr
+            inner join {numbers} as known on text.token = known.pnr
             """
         )
         if con.execute("select count(*) from number_in_text").fetchone()[0] > before:
