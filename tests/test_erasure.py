@@ -18,6 +18,7 @@ from etl.errors import DeliveryError, LinkageError, SettingsError
 from etl.home import Home
 from etl.landing import accepted, current
 from etl.settings import CHECKOUT
+from etl.steps import requests
 from tests.conftest import (
     ANNA,
     BENT,
@@ -100,7 +101,7 @@ def made(tmp_path_factory) -> Path:
 @pytest.fixture
 def home(settings, made, monkeypatch) -> Home:
     shutil.copytree(made, settings.home)
-    monkeypatch.setattr(steps, "run", lambda settings, *_: link_again(settings))
+    monkeypatch.setattr(requests, "run", lambda settings, *_: link_again(settings))
     return Home(settings.home)
 
 
@@ -423,10 +424,11 @@ def test_a_file_that_was_damaged_is_not_listed_anew_as_if_it_were_whole(settings
 def killed_in(home: Home, path: Path, moment: str, nth: int) -> None:
     """Run `erase`, and kill it when it calls a function of `etl` the nth time."""
     module, name = moment.split(".")
-    patched = "steps" if name == "accept" else module
+    patched = "step" if name == "accept" else module
     code = f"""
 import os
-from etl import {module}, steps
+from etl import {module}
+from etl.steps import landing as step
 from etl.cli import main
 calls = []
 of = {patched}
@@ -551,7 +553,7 @@ def test_a_number_held_as_a_number_is_found_with_its_lost_zero(tmp_path):
 @pytest.fixture
 def received(settings, monkeypatch) -> Home:
     """Only received; nobody was landed or linked, and nothing is after an erasure."""
-    monkeypatch.setattr(steps, "run", nothing_more)
+    monkeypatch.setattr(requests, "run", nothing_more)
     deliver(settings.home / "restricted" / "inbox")
     steps.receive(settings, settings.home / "restricted" / "inbox", None, nothing)
     shutil.rmtree(settings.home / "restricted" / "inbox")

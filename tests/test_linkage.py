@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl import keyed_hash, linkage, pseudonym, registers, steps
+from etl import keyed_hash, linkage, pseudonym, registers
 from etl.landing import Current, LandedFile
 from etl.linkage import NumberRow, Resolution, resolve, resolve_and_tell
 from etl.pseudonym import SMALLEST, key_id, person_ids
 from etl.restricted import COPY_OPTIONS, scan
+from etl.steps import linking
 from tests.conftest import unlocked
 
 KEY = b"k" * 32
@@ -469,5 +470,5 @@ def test_a_table_hangs_on_the_contacts_of_its_period_and_register(of, expected):
         current("kontakter", "all", "lpr3"),
     ]  # fmt: skip
     table = registers.register(of.register).table(of.file.table)
-    found = steps._contacts_of(of, table, entries)
+    found = linking._contacts_of(of, table, entries)
     assert [entry.file.period for entry in found] == expected

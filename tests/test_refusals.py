@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from etl import steps
 from etl.cli import main
 from tests import story
 from tests.conftest import ANNA, BENT, PATO_HEADER, PERSON_HEADER, write_delivery
@@ -269,7 +268,7 @@ def test_a_home_without_rights_is_one_line(released, monkeypatch):
     def forbidden(home):
         raise PermissionError(13, "Permission denied", str(home.state / "writer.lock"))
 
-    monkeypatch.setattr(steps, "one_writer", forbidden)
+    monkeypatch.setattr("etl.steps.checking.one_writer", forbidden)
     line = refused(released, "check")
     assert "writer.lock: permission denied" in line
     assert "Set KOBLING_HOME" in line

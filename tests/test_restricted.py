@@ -20,6 +20,7 @@ from etl.cli import main
 from etl.errors import LinkageError, SettingsError, without_numbers
 from etl.home import Home, connect, open_home
 from etl.settings import CHECKOUT
+from etl.steps import requests
 from tests import story
 from tests.conftest import (
     ANNA,
@@ -240,7 +241,7 @@ def test_land_killed_at_any_moment_leaves_no_number_that_can_be_read(settings, m
         known = {ANNA}
         assert ANNA.encode() in SAS.read_bytes()
     steps.receive(settings, home.inbox, None, nothing)
-    module = "etl.steps" if moment == "accept" else "etl.landing.judging"
+    module = "etl.steps.landing" if moment == "accept" else "etl.landing.judging"
     code = (
         f"import os, {module} as m; m.{moment} = lambda *a, **k: os.kill(os.getpid(), 9)\n"
         "from etl.cli import main; main(['land'])"
@@ -282,7 +283,9 @@ def key_file(tmp_path: Path, key: str = OTHER) -> Path:
 
 
 def test_a_new_key_opens_the_same_rows_and_the_old_one_none(linked, tmp_path, monkeypatch):
-    monkeypatch.setattr(steps, "run", lambda settings, *_: steps.link(settings, nothing))
+    monkeypatch.setattr(
+        "etl.steps.requests.run", lambda settings, *_: steps.link(settings, nothing)
+    )
     before = content(linked, KEY)
     ids = person_ids(linked, KEY)
     steps.rotate_key(linked, key_file(tmp_path), nothing, nothing)
@@ -339,7 +342,9 @@ def test_a_change_that_is_killed_is_finished_by_the_same_command(
     assert ended.returncode == -9, ended.stderr
     with pytest.raises(LinkageError, match="broken off"):
         restricted.keys_of(linked)
-    monkeypatch.setattr(steps, "run", lambda settings, *_: steps.link(settings, nothing))
+    monkeypatch.setattr(
+        "etl.steps.requests.run", lambda settings, *_: steps.link(settings, nothing)
+    )
     steps.rotate_key(linked, new, nothing, nothing)
     assert content(linked, OTHER) == before
     assert not list(linked.home.rglob("restricted/**/.*.new"))
@@ -351,16 +356,18 @@ def test_a_change_that_is_killed_while_all_is_built_anew_goes_on_with_it(
     linked, tmp_path, monkeypatch
 ):
     new, built = key_file(tmp_path), []
-    monkeypatch.setattr(steps, "run", lambda *_: 1 / 0)
+    monkeypatch.setattr(requests, "run", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         steps.rotate_key(linked, new, nothing, nothing)
-    monkeypatch.setattr(steps, "run", lambda settings, *_: built.append(settings.key_file))
+    monkeypatch.setattr(
+        "etl.steps.requests.run", lambda settings, *_: built.append(settings.key_file)
+    )
     steps.rotate_key(linked, new, nothing, nothing)
     assert built == [new]
 
 
 def test_a_key_that_comes_back_is_told_of_each_time(linked, tmp_path, monkeypatch):
-    monkeypatch.setattr(steps, "run", lambda *_: None)
+    monkeypatch.setattr(requests, "run", lambda *_: None)
     first, second = key_file(tmp_path), tmp_path / "first.key"
     second.write_text(KEY)
     second.chmod(0o600)

@@ -1,0 +1,57 @@
+"""The only conductor: one function per step of the road. Opens, calls, saves, tells.
+
+No rule about registers, persons or risks lives here. Each step knows by its key whether it has
+anything to do: the same deliveries, definitions and code give the same key, and then it says so.
+"""
+
+from etl.steps.asking import (
+    status,
+    study_check,
+    study_compare,
+    study_flow,
+    study_names,
+    study_new,
+    study_show,
+    study_why,
+)
+from etl.steps.checking import check, landing_results
+from etl.steps.estimating import estimate, evidence_keys, plan_of
+from etl.steps.landing import land, put_aside_list, quarantine_as_given
+from etl.steps.linking import link
+from etl.steps.receiving import receive, receive_from_database
+from etl.steps.releasing import release, summary
+from etl.steps.requests import erase, person_behind, person_held, rotate_key
+from etl.steps.road import nothing_new, run
+from etl.steps.selecting import select, select_key
+
+__all__ = [
+    "check",
+    "erase",
+    "estimate",
+    "evidence_keys",
+    "land",
+    "landing_results",
+    "link",
+    "nothing_new",
+    "person_behind",
+    "person_held",
+    "plan_of",
+    "put_aside_list",
+    "quarantine_as_given",
+    "receive",
+    "receive_from_database",
+    "release",
+    "rotate_key",
+    "run",
+    "select",
+    "select_key",
+    "status",
+    "study_check",
+    "study_compare",
+    "study_flow",
+    "study_names",
+    "study_new",
+    "study_show",
+    "study_why",
+    "summary",
+]

@@ -1,0 +1,130 @@
+"""Studies and the state of the home, told; nothing is changed but a new study's folder."""
+
+from pathlib import Path
+
+import polars as pl
+
+from etl import deliveries, registers, restricted, studies
+from etl.errors import KoblingError, SettingsError, StudyError
+from etl.home import Home, connect, open_home, replace_text
+from etl.landing import record
+from etl.settings import Settings
+from etl.steps.estimating import evidence_keys
+from etl.steps.releasing import live_release
+from etl.steps.road import nothing_new
+from etl.steps.selecting import require_warehouse
+from etl.steps.wording import n_of, name_of
+
+
+def study_names(settings: Settings) -> list[str]:
+    """Every study folder of the checkout."""
+    return studies.names(settings.project)
+
+
+def study_new(settings: Settings, name: str, like: str, title: str | None) -> str:
+    """A folder to be edited, made from a study that works."""
+    studies.read(settings.project, like)
+    place = studies.create(settings.project, name, like, title)
+    return (
+        f"{place}: made from {like}. Edit study.toml and codelists/, then "
+        f"`kobling study check {name}`."
+    )
+
+
+def study_check(settings: Settings, name: str | None) -> str:
+    """One line for each sound study; the first that contradicts itself raises StudyError."""
+    lines = []
+    for study in [name] if name else studies.names(settings.project):
+        found = studies.read(settings.project, study)
+        counts = (
+            n_of(len(found.criteria), "criterion", "criteria"),
+            n_of(len(found.outcomes), "outcome"),
+            n_of(len(found.factors), "factor"),
+            n_of(len(found.codes), "code"),
+        )
+        lines.append(f"{study}: sound. {', '.join(counts)}.")
+    return "\n".join(lines)
+
+
+def study_show(settings: Settings, name: str) -> str:
+    """The definition in words."""
+    return studies.shown(studies.read(settings.project, name))
+
+
+def study_why(settings: Settings, name: str, person: str) -> str:
+    """Why a person of the warehouse is in a study or out of it."""
+    from etl import verdict
+
+    home = open_home(settings)
+    study = studies.read(settings.project, name)
+    if not person.isdecimal() or len(person) > 19:
+        raise SettingsError(
+            "--person: found no person_id. Expected the digits of one, as marts.exclusion_reasons "
+            "of the warehouse has it; never a personal number."
+        )
+    require_warehouse(settings, home)
+    with connect(settings, home.warehouse, read_only=True) as con:
+        return verdict.why(con, study, int(person))
+
+
+def study_compare(settings: Settings, first: str, second: str, persons: Path | None) -> str:
+    """Two definitions: overlap, who moved, and why; those who moved into a file where asked for."""
+    from etl import comparison
+
+    if first == second:
+        raise StudyError(f"{first}: found twice. Expected two studies. Name another one.")
+    one, other = (studies.read(settings.project, name) for name in (first, second))
+    home = open_home(settings)
+    require_warehouse(settings, home)
+    with connect(settings, home.warehouse, read_only=True) as con:
+        found = comparison.compare(con, one, other)
+    told = comparison.told(found)
+    if persons:
+        replace_text(persons, comparison.as_csv(found), mode=restricted.MODE)
+        told += f"\n\nWho moved, by pseudonym: {persons}"
+    return told
+
+
+def study_flow(settings: Settings, name: str) -> str:
+    """The flow of the live release as a table, and where its picture lies."""
+    from etl import report
+
+    study = studies.read(settings.project, name)
+    live = live_release(settings, name)
+    attrition = pl.read_parquet(live / "parquet" / "attrition.parquet").sort("step").to_dicts()
+    return "\n".join(
+        [
+            study.title,
+            "",
+            report.flow_table(attrition),
+            "",
+            f"As a picture: {live / 'cohort_flow.svg'}",
+        ]
+    )
+
+
+def status(settings: Settings) -> str:
+    """Whether there is work to do, and what stands in its way."""
+    home = Home(settings.home)
+    if home.root.exists():
+        open_home(settings)
+    if already := nothing_new(settings):
+        return already
+    if not home.deliveries.exists():
+        return f"{home.root}: nothing has been received. Start with `kobling receive INBOX`."
+    told = []
+    for name in registers.catalogue():
+        refused_last = None
+        for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+            known = record(home, name, folder.name)
+            if known is None:
+                told.append(f"{name_of(folder)}: received, not landed yet")
+            refused_last = known["reason"] if known and known["status"] == "refused" else None
+        if refused_last:
+            told.append(f"refused, and nothing newer has come: {refused_last}")
+    try:
+        for study in studies.names(settings.project):
+            evidence_keys(settings, home, study)
+    except KoblingError as error:
+        told.append(str(error))
+    return "\n".join([*told, "There is work to do: `kobling run`."])

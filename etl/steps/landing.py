@@ -1,0 +1,185 @@
+"""Received files are read as they are typed by contract; what cannot be is put aside, with why."""
+
+import textwrap
+from pathlib import Path
+
+from etl import deliveries, ledger, registers, restricted
+from etl.errors import DeliveryError
+from etl.home import Home, connect, file_hash, for_owner_only, one_writer, open_home
+from etl.landing import accept, parse, put_aside, record, refuse, refused_as_given
+from etl.settings import Settings
+from etl.steps.checking import EXPECTATIONS
+from etl.steps.receiving import tell_accepted, tell_what_a_kill_left_untold
+from etl.steps.wording import Say, n_of, name_of
+
+
+def land(settings: Settings, register: str | None, say: Say) -> int:
+    """Land what has been received and not yet landed. Returns how many deliveries were new.
+
+    A refused delivery stays refused, and keeps this step red, until a newer one of its register is
+    accepted or it is taken away.
+    """
+    home = open_home(settings)
+    names = [register] if register else list(registers.catalogue())
+    new, refusals = 0, []
+    with one_writer(home):
+        tell_what_a_kill_left_untold(home)
+        if not any((home.deliveries / name).exists() for name in names):
+            say("landing: nothing has been received, nothing new")
+        for name in names:
+            refused_last = None
+            folders = deliveries.of_register(home.deliveries, registers.register(name))
+            for nth, folder in enumerate(folders):
+                if _is_superseded(home, name, folder, folders[nth + 1 :]):
+                    continue
+                outcome, refused_last = land_one(settings, home, name, folder, refused_last, say)
+                new += outcome
+            if refused_last:
+                refusals.append(refused_last)
+        for_owner_only(home.restricted, but=home.inbox)
+    if refusals:
+        raise DeliveryError("\n".join(refusals))
+    return new
+
+
+def _is_superseded(home: Home, register: str, folder: Path, later: list[Path]) -> bool:
+    """A refused delivery after which a better one has come need not be read again."""
+    known = record(home, register, folder.name)
+    if not known or known["status"] != "refused":
+        return False
+    records = [record(home, register, other.name) for other in later]
+    return any(other and other["status"] == "accepted" for other in records)
+
+
+def land_one(
+    settings: Settings,
+    home: Home,
+    register: str,
+    folder: Path,
+    refused_last: str | None,
+    say: Say,
+    *,
+    during_erasure: bool = False,
+) -> tuple[int, str | None]:
+    """Returns (1 if it landed now, the refusal that still stands)."""
+    manifest = folder / deliveries.MANIFEST
+    manifest_sha256 = file_hash(manifest) if manifest.is_file() else ""
+    known = record(home, register, folder.name)
+    if known and known["status"] == "accepted":
+        if known["manifest_sha256"] != manifest_sha256:
+            raise DeliveryError(
+                f"{folder}: the manifest has changed since the delivery was accepted. Expected "
+                "deliveries to stay as they came. Restore it; a correction is a new delivery."
+            )
+        say(f"{name_of(folder)}: landed before, nothing new")
+        return 0, None
+    try:
+        delivery = deliveries.read(folder)
+        keys = restricted.keys_of(settings, during_erasure=during_erasure)
+        with connect(settings) as con:
+            say(f"{name_of(folder)}: reading {n_of(len(delivery.files), 'file')}")
+            parsed = parse(con, home, delivery, settings.population, keys, settings.unpack_times)
+            checks = _check_landing(con, parsed)
+    except DeliveryError as error:
+        if not known:
+            refuse(home, register, folder, manifest_sha256, str(error))
+            ledger.record(home, "delivery refused", delivery=name_of(folder), reason=str(error))
+        return 0, str(error)
+    accept(home, parsed, checks)
+    decided = record(home, register, folder.name)
+    tell_accepted(home, decided)
+    landed = sum(file.landed for file in parsed.files)
+    quarantined = sum(sum(file.quarantined.values()) for file in parsed.files)
+    findings = sum(sum(file.findings.values()) for file in parsed.files)
+    failing = sum(check["status"] not in ("pass", "not_applicable") for check in checks)
+    say(
+        f"{name_of(folder)}: {n_of(landed + quarantined, 'row')} in = {landed:,} landed + "
+        f"{quarantined:,} quarantined; {n_of(findings, 'finding')}; "
+        f"{n_of(len(checks), 'check')}, {failing} with something to look at"
+    )
+    for finding in decided["findings"]:
+        say(f"{name_of(folder)}: {finding['table']} {finding['period']}: {finding['text']}")
+    return 1, None
+
+
+def _check_landing(con, parsed) -> list[dict]:
+    """Run the landing suites over a parsed delivery; a fatal failure refuses it."""
+    from etl import quality
+
+    results = []
+    for table in parsed.delivery.register.tables:
+        paths = parsed.landed_paths(table.name)
+        if not paths:
+            continue
+        source = restricted.scan(
+            *paths, options="hive_partitioning = true, hive_types_autocast = false"
+        )
+        con.execute(f'create or replace view "{table.name}" as select * from {source}')
+        suite = f"landing.{table.register}.{table.name}"
+        checks = quality.structural_checks(table) + quality.written_checks(EXPECTATIONS, suite)
+        results += quality.run(
+            con,
+            table.name,
+            checks,
+            key_columns=("source_file", "source_row"),
+            sensitive_columns=tuple(column.name for column in table.number_columns),
+            scope=name_of(parsed.delivery.folder),
+        )
+    gate = quality.gate(results)
+    if gate.state == "red":
+        raise DeliveryError(
+            f"{parsed.delivery.folder}: a fatal check failed: {'; '.join(gate.failures)}. "
+            "Expected none. Ask the keeper for a corrected delivery."
+        )
+    return [quality.as_row(result) for result in results]
+
+
+def put_aside_list(
+    settings: Settings, store: str, register: str | None, reason: str | None, with_rows: bool
+) -> str:
+    """The refused rows, or those with findings, of the deliveries that count: counted, never what
+    they hold."""
+    home = open_home(settings)
+    if register:
+        registers.register(register)
+    if with_rows:
+        with restricted.unlocked(settings) as con:
+            found = put_aside(home, store, register, reason, con)
+    else:
+        found = put_aside(home, store, register, reason)
+    column = "reason" if store == "quarantine" else "finding"
+    if not found:
+        reasons = sorted({one.reason for one in put_aside(home, store, register, None)})
+        known = f" There are: {', '.join(reasons)}." if reasons else ""
+        place = "Nothing in quarantine" if store == "quarantine" else "No findings"
+        return place + (f" with {column} '{reason}'." if reason else ".") + known
+    table = [("register", "table", "period", "file", column, "rows")]
+    table += [(q.register, q.table, q.period, q.file, q.reason, f"{q.rows:,}") for q in found]
+    widths = [max(len(row[i]) for row in table) for i in range(6)]
+    lines = []
+    for row, q in zip(table, [None, *found], strict=True):
+        *texts, count = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        lines.append("  ".join([*texts, count.strip().rjust(widths[-1])]))
+        if q and q.source_rows:
+            lines += textwrap.wrap(
+                ", ".join(map(str, q.source_rows)), 96,
+                initial_indent="  rows ", subsequent_indent="       ",
+            )  # fmt: skip
+    return "\n".join([*lines, "", f"{n_of(sum(q.rows for q in found), 'row')}."])
+
+
+def quarantine_as_given(settings: Settings, register: str | None, reason: str | None) -> str:
+    """Write the refused rows as they came into the restricted zone; the ledger keeps that."""
+    home = open_home(settings)
+    if register:
+        registers.register(register)
+    place = home.restricted / "opened" / "quarantine.csv"
+    with restricted.unlocked(settings) as con:
+        n = refused_as_given(home, register, reason, con, place)
+    if not n:
+        return "Nothing in quarantine; nothing written."
+    ledger.record(home, "quarantine opened", register=register, reason=reason, rows=n)
+    return (
+        f"{place}: {n_of(n, 'row')} as they came, with personal numbers. Take the file away when "
+        "you are done; the ledger keeps that it was made."
+    )

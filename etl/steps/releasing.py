@@ -1,0 +1,183 @@
+"""A study's release: tables, figures, pages and evidence, and what the live one says."""
+
+from pathlib import Path
+
+import polars as pl
+
+from etl import evidence, ledger, registers, restricted, studies
+from etl import release as releases
+from etl.errors import ReleaseError
+from etl.home import Home, connect, file_hash, one_writer, open_home, read_json, replace_json
+from etl.settings import Settings
+from etl.steps.estimating import estimated_key, evidence_keys, plan_of
+from etl.steps.selecting import select_key
+from etl.steps.wording import Say
+
+
+def release(settings: Settings, study: str, say: Say) -> Path:
+    """Publish marts, estimates, figures, pages and evidence; `current` moves at the end."""
+    definition = studies.read(settings.project, study)
+    home = open_home(settings)
+    with one_writer(home):
+        keys = evidence_keys(settings, home, study)
+        wanted = evidence.release_id(keys)
+        live = releases.current(home, study)
+        if live and live.name == wanted:
+            if wanted not in ledger.told(home, "released", "release"):
+                ledger.record(home, "released", study=study, release=wanted, keys=keys)
+            say(f"{study}: release {wanted} is live already, nothing new")
+            return live
+        with connect(settings) as con:
+            # Attached, so that the release's own DuckDB file can be written beside it.
+            con.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
+            con.execute("use warehouse")
+            if estimated_key(con, study) != wanted:
+                raise ReleaseError(
+                    f"{study}: no estimates for release {wanted}. Expected them to be made from "
+                    f"the present marts. Run `kobling estimate {study}` first."
+                )
+            place = releases.publish(
+                home,
+                study,
+                wanted,
+                lambda folder: _fill_release(settings, home, con, definition, keys, folder),
+            )
+        ledger.record(home, "released", study=study, release=wanted, keys=keys)
+        say(f"{study}: release {wanted} is live")
+        return place
+
+
+def _fill_release(settings: Settings, home: Home, con, definition, keys, folder: Path) -> None:
+    """Everything a release holds; the page and the evidence last, since they name the rest."""
+    from etl import erasure, quality, report
+
+    study, plan = definition.study_id, plan_of(definition)
+    document = read_json(home.state / f"estimates-{study}.json")
+    refresh = select_key(settings, home)
+    own_ids = releases.give_own_ids(con, study, restricted.keys_of(settings).of_release(study))
+    releases.export_tables(con, study, refresh, folder)
+    releases.export_patients(
+        folder, [o.name for o in definition.outcomes], [f.name for f in definition.factors]
+    )
+    replace_json(folder / "estimates.json", document)
+    attrition = _rows(con, "marts.attrition", study, "step")
+    flow = con.execute("select * from marts.linkage_flow order by all").pl().to_dicts()
+    report.forest_plot(document, plan, folder / "forest_plot.svg", folder / "forest_plot.png")
+    report.cohort_flow(
+        attrition, folder / "cohort_flow.svg", folder / "cohort_flow.png", definition.title
+    )
+    report.cumulative_incidence(
+        _rows(con, "analysis.curve", study, "all"),
+        plan,
+        folder / "cumulative_incidence.svg",
+        folder / "cumulative_incidence.png",
+    )
+    report.stability_strip(document, plan, folder / "stability.svg", folder / "stability.png")
+    results = [one.of_study(study, own_ids) for one in quality.stored_results(con, refresh)]
+    quality.data_docs(results, folder / "data_docs")
+    (folder / report.DICTIONARY).write_text(
+        report.data_dictionary(registers.catalogue().values()), encoding="utf-8"
+    )
+    facts = {
+        "study": study,
+        "population": settings.population,
+        "release_id": evidence.release_id(keys),
+        "keys": keys,
+        "pseudonym_key_id": restricted.keys_of(settings).key_id,
+        "deliveries": pl.read_parquet(home.lake / "delivery.parquet")
+        .with_columns(pl.col("delivered_on", "complete_to").cast(pl.String))
+        .to_dicts(),
+        "contracts": {name: r.version for name, r in registers.catalogue().items()},
+        "erased": erasure.totals(home),
+        "environment_lock_sha256": file_hash(settings.project / "requirements.lock"),
+    }
+    linkage_of = _linkage_of(con, study)
+    report.linkage_flow(
+        linkage_of, folder / "linkage_flow.svg", folder / "linkage_flow.png", definition.title
+    )
+    (folder / report.LINKAGE).write_text(
+        report.linkage_page(linkage_of, facts, definition.title), encoding="utf-8"
+    )
+    page = report.index_page(
+        document=document,
+        plan=plan,
+        attrition=attrition,
+        baseline=_rows(con, "marts.baseline", study, "all"),
+        baseline_by=definition.baseline_by,
+        intersections=_rows(con, "marts.criteria_intersections", study, "all"),
+        codes=_rows(con, "marts.code_usage", study, "all"),
+        linkage_flow=flow,
+        checks=con.execute(
+            "select * from quality.result where refresh_id = ? order by result_number", [refresh]
+        )
+        .pl()
+        .to_dicts(),
+        evidence=facts,
+        files=releases.listing(folder),
+        title=definition.title,
+        question=definition.question,
+    )
+    (folder / releases.PAGE).write_text(page, encoding="utf-8")
+    releases.write_evidence(folder, facts)
+
+
+def _linkage_of(con, study: str):
+    """What the page on linkage is made from."""
+    from etl.report import Linkage
+
+    def of(query: str, *values: str) -> list[dict]:
+        return con.execute(f"{query} order by all", values).pl().to_dicts()
+
+    return Linkage(
+        quality=of("select * from marts.linkage_quality"),
+        loss=of(
+            "select loss.*, reason.words from marts.linkage_loss as loss "
+            "left join intermediate.linkage_reason as reason using (reason)"
+        ),
+        rate=of("select * from marts.linkage_rate"),
+        persons=of("select * from marts.linked_person_count where study_id = ?", study),
+        conflict=of("select kind, register, table_name from marts.linkage_conflict"),
+        death_disagreement=of(
+            "select disagreement from marts.death_disagreement where study_id = ?", study
+        ),
+    )
+
+
+def _rows(con, table: str, study: str, order: str) -> list[dict]:
+    return (
+        con.execute(f"select * from {table} where study_id = ? order by {order}", [study])
+        .pl()
+        .to_dicts()
+    )
+
+
+def summary(settings: Settings, study: str) -> str:
+    """The live release in words: risk tables, one line of cohort flow, the path of its page."""
+    from etl import estimate as estimation
+    from etl import report
+
+    studies.read(settings.project, study)
+    live = live_release(settings, study)
+    document = read_json(live / "estimates.json")
+    attrition = pl.read_parquet(live / "parquet" / "attrition.parquet").sort("step").to_dicts()
+    made_up = ["Mock registers: everybody in these tables is made up.", ""]
+    return "\n".join(
+        [
+            *(made_up if document["population"] == "mock" else []),
+            estimation.render_tables(document),
+            "",
+            report.flow_line(attrition),
+            f"Release: {live / releases.PAGE}",
+        ]
+    )
+
+
+def live_release(settings: Settings, study: str) -> Path:
+    """The live release. Raises ReleaseError where there is none."""
+    live = releases.current(Home(settings.home), study)
+    if live is None:
+        raise ReleaseError(
+            f"{study}: no release yet. Expected one under {Home(settings.home).releases}. "
+            "Run `kobling run` first."
+        )
+    return live

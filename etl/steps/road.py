@@ -1,0 +1,86 @@
+"""The road as a whole, and whether there is anything to do on it."""
+
+from pathlib import Path
+
+from etl import deliveries, evidence, registers, restricted, studies
+from etl import release as releases
+from etl.errors import KoblingError
+from etl.home import Home, file_hash, open_home, read_json
+from etl.landing import current, record
+from etl.settings import Settings
+from etl.steps.checking import check
+from etl.steps.estimating import estimate, evidence_keys
+from etl.steps.landing import land
+from etl.steps.linking import lake_is_whole, link, link_key
+from etl.steps.receiving import receive
+from etl.steps.releasing import release
+from etl.steps.selecting import select
+from etl.steps.wording import Say, n_of
+
+
+def run(settings: Settings, inbox: Path | None, say: Say, say_step: Say) -> None:
+    """All steps in order, in one process."""
+    if inbox:
+        say_step("receive")
+        receive(settings, inbox, None, say)
+    if already := nothing_new(settings):
+        say(already)
+        return
+    say_step("land")
+    land(settings, None, say)
+    say_step("link")
+    link(settings, say)
+    say_step("select")
+    select(settings, say)
+    say_step("check")
+    check(settings, say)
+    for study in studies.names(settings.project):
+        say_step(f"estimate {study}")
+        estimate(settings, study, say)
+        say_step(f"release {study}")
+        release(settings, study, say)
+
+
+def nothing_new(settings: Settings) -> str | None:
+    """A sentence when every delivery is landed, linked and released as things stand; else None."""
+    home = Home(settings.home)
+    if not home.warehouse.exists():
+        return None
+    open_home(settings)
+    for name in registers.catalogue():
+        is_refused = False
+        for folder in deliveries.of_register(home.deliveries, registers.register(name)):
+            known = record(home, name, folder.name)
+            manifest = folder / deliveries.MANIFEST
+            if not known or not manifest.is_file():
+                return None
+            is_refused = known["status"] == "refused"
+            if not is_refused and known["manifest_sha256"] != file_hash(manifest):
+                return None
+        if is_refused:
+            return None
+    live = {}
+    try:
+        key = restricted.keys_of(settings).secret
+        state = read_json(home.state / "link.json")
+        if state.get("key") != link_key(settings, current(home), key):
+            return None
+        if not lake_is_whole(home, state["slots"]):
+            return None
+        for study in studies.names(settings.project):
+            wanted = evidence.release_id(evidence_keys(settings, home, study))
+            place = releases.current(home, study)
+            if place is None or place.name != wanted:
+                return None
+            live[study] = wanted
+    except KoblingError:
+        return None
+    delivered = sum(
+        len(deliveries.of_register(home.deliveries, registers.register(name)))
+        for name in registers.catalogue()
+    )
+    shown = ", ".join(f"{study} {release_id}" for study, release_id in live.items())
+    return (
+        f"Nothing new: {n_of(delivered, 'delivery', 'deliveries')} landed, linked and released "
+        f"({shown})."
+    )
