@@ -8,7 +8,8 @@ export GX_ANALYTICS_ENABLED := False
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test lint contracts released bench bench-demo bench-estimate bench-landing \
-	bench-linkage bench-mock bench-postgres coverage lock prove-linkage sources clean
+	bench-linkage bench-mock bench-postgres bench-refresh bench-studies coverage lock prove-linkage \
+	sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -39,7 +40,7 @@ bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks
 	@$(BIN)/python -m benchmarks.demo
 	@$(BIN)/python -m benchmarks.rates
 
-bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-postgres: $(SETUP) ## One of them alone
+bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
 
 coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/methods.md
