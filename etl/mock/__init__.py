@@ -15,6 +15,8 @@ from etl.mock.keepers import deliver_all
 from etl.mock.life import Registrar
 from etl.mock.numbers import Issuer
 
+# Beside the lives there are at least so many people, for defects to be planted in their rows.
+LEAST_POPULATION = 60
 BLOCK_PERSONS = 100_000
 # As measured, with a tenth more: bytes of an inbox and its answers for a person. A town has fewer.
 BYTES_A_PERSON = 1_400
@@ -33,13 +35,13 @@ def write(
 ) -> str:
     """Write an inbox of deliveries and its answer sheet; the same seed gives the same bytes.
 
-    `persons` counts everyone; the patients and those who resemble them are always among them, all
-    in the first block of `block_persons`. One block at a time is held in memory.
-    `share_of_contacts` of the hospital contacts are written: by default all, and fewer of a town.
-    `wanted` names the defects to plant, as `kobling mock --defects` does; all lie in the first
-    block. Returns one sentence on what was written. Raises DeliveryError when `out` is not empty,
-    the disk too full, or the persons more than there are numbers for, SettingsError where a defect
-    is not known.
+    `persons` counts everyone; the patients and those who resemble them are always among them, and
+    at least LEAST_POPULATION others, all in the first block of `block_persons`. One block at a time
+    is held in memory. `share_of_contacts` of the hospital contacts are written: by default all, and
+    fewer of a town. `wanted` names the defects to plant, as `kobling mock --defects` does; all lie
+    in the first block. Returns one sentence on what was written. Raises DeliveryError when `out` is
+    not empty, the disk too full, or the persons more than there are numbers for, SettingsError
+    where a defect is not known.
     """
     if out.exists() and any(out.iterdir()):
         raise DeliveryError(
@@ -57,7 +59,7 @@ def write(
     # After all of the first study, whose lives then are the same whatever the second's are.
     lives += afx_pds.write(registrar)
     progress(f"{len(lives)} lives written by hand: patients, and persons who resemble them")
-    everyone = max(persons, len(lives))
+    everyone = max(persons, len(lives) + LEAST_POPULATION)
     if share_of_contacts is None:
         share_of_contacts = hospitals.share_of_contacts(everyone)
     # Written beside and put in place whole: a kill leaves no half inbox behind.
