@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from etl import keyed_hash
+from etl.errors import ReleaseError
 from etl.home import Home, file_hash, read_json, remove, replace_json
 
 EVIDENCE = "evidence.json"
@@ -123,6 +124,12 @@ def export_tables(
     warehouse is released with the study's candidates only.
     """
     (folder / "parquet").mkdir()
+    names = [table for _, table, _ in _tables(con)]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise ReleaseError(
+            f"{study}: {', '.join(sorted(doubled))} in two schemas. Expected each name once, since "
+            "all tables lie in one folder of Parquet files. Rename one."
+        )
     con.execute(f"attach '{folder / 'marts.duckdb'}' as released")
     for schema, table, columns in _tables(con):
         where, of = [], []

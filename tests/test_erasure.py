@@ -385,6 +385,9 @@ def test_erased_again_a_person_is_counted_once_and_nobody_elses_count_changes(se
     (folder / "manifest.json").write_text(json.dumps(manifest))
     erase(settings, home, ANNA)
     anna, carl = erasure.tombstones(home)
+    lines = [json.loads(line) for line in home.ledger.read_text().splitlines()]
+    told = [line["tombstone"] for line in lines if line["event"] == "person erased"]
+    assert sorted(one.rpartition(" ")[2] for one in told) == ["1", "1", "2"]
     assert carl == before[1]
     assert anna["rows"] == before[0]["rows"] + 1
     assert traces(home, ANNA, FORMER, SPELT) == []

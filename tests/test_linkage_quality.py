@@ -87,7 +87,7 @@ def test_a_refresh_is_held_against_the_last_one_of_other_data(tmp_path):
     assert warehouse(third, 7, "r3", "june", second) == "may"
     assert before_of(third) == [("lpr2", "t_adm", 10, 10)]
     with duckdb.connect(str(third)) as con:
-        kept = con.execute("select refresh_id, n_linked from quality.linkage_rate").fetchall()
+        kept = con.execute("select refresh_id, n_linked from quality.rate_of_refresh").fetchall()
     assert kept == [("r1", 10), ("r2", 7), ("r3", 7)]
 
 

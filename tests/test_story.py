@@ -321,6 +321,9 @@ def test_the_chain_ends_in_a_ledger_that_holds_together(ran):
     # Other tests open rows and persons of the same home; that is told too.
     events = [json.loads(line)["event"] for line in entries]
     assert [event for event in events if not event.endswith(" opened")][-1] == "released"
+    verified = story.command(ran, "etl.cli", "verify", "--head", before)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert f"Keep the newest hash elsewhere: {before}" in verified.stdout
 
 
 def ledger_lines(home: Path) -> list[bytes]:

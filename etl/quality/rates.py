@@ -1,6 +1,6 @@
 """How much of each table was linked, refresh by refresh: what the next refresh is held against.
 
-The rates of every refresh lie in the warehouse, `quality.linkage_rate`, and are carried on with the
+The rates of every refresh lie in the warehouse, `quality.rate_of_refresh`, and are carried on with the
 results. The refresh before is the last one made from other delivered files: code that was changed
 in between, or a second run, hides no fall.
 """
@@ -27,11 +27,11 @@ def give_before(con: duckdb.DuckDBPyConnection, before: Path | None, data_id: st
     try:
         if not con.execute(
             "select count(*) from duckdb_tables() where database_name = 'before' "
-            "and schema_name = 'quality' and table_name = 'linkage_rate'"
+            "and schema_name = 'quality' and table_name = 'rate_of_refresh'"
         ).fetchone()[0]:
             return None
         last = con.execute(
-            "select refresh_id, data_id from before.quality.linkage_rate where data_id <> ? "
+            "select refresh_id, data_id from before.quality.rate_of_refresh where data_id <> ? "
             "order by rowid desc limit 1",
             [data_id],
         ).fetchone()
@@ -39,7 +39,7 @@ def give_before(con: duckdb.DuckDBPyConnection, before: Path | None, data_id: st
             return None
         con.execute(
             "insert into history.linkage_rate_before "
-            "select register, table_name, n_landed, n_linked from before.quality.linkage_rate "
+            "select register, table_name, n_landed, n_linked from before.quality.rate_of_refresh "
             "where refresh_id = ?",
             [last[0]],
         )
@@ -52,12 +52,12 @@ def keep(con: duckdb.DuckDBPyConnection, refresh_id: str, data_id: str) -> None:
     """Add the rates of this refresh, `marts.linkage_rate`, to those that were carried over."""
     con.execute("create schema if not exists quality")
     con.execute(
-        "create table if not exists quality.linkage_rate (refresh_id varchar, data_id varchar, "
+        "create table if not exists quality.rate_of_refresh (refresh_id varchar, data_id varchar, "
         "register varchar, table_name varchar, n_landed bigint, n_linked bigint)"
     )
-    con.execute("delete from quality.linkage_rate where refresh_id = ?", [refresh_id])
+    con.execute("delete from quality.rate_of_refresh where refresh_id = ?", [refresh_id])
     con.execute(
-        "insert into quality.linkage_rate "
+        "insert into quality.rate_of_refresh "
         "select ?, ?, register, table_name, n_landed, n_linked from marts.linkage_rate "
         "order by register, table_name",
         [refresh_id, data_id],

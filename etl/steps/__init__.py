@@ -13,6 +13,7 @@ from etl.steps.asking import (
     study_new,
     study_show,
     study_why,
+    verify,
 )
 from etl.steps.checking import check, landing_results
 from etl.steps.estimating import estimate, evidence_keys, plan_of
@@ -54,4 +55,5 @@ __all__ = [
     "study_show",
     "study_why",
     "summary",
+    "verify",
 ]

@@ -13,7 +13,7 @@ from etl.steps.estimating import evidence_keys
 from etl.steps.releasing import live_release
 from etl.steps.road import nothing_new
 from etl.steps.selecting import require_warehouse
-from etl.steps.wording import n_of, name_of
+from etl.steps.wording import Say, n_of, name_of
 
 
 def study_names(settings: Settings) -> list[str]:
@@ -100,6 +100,34 @@ def study_flow(settings: Settings, name: str) -> str:
             "",
             f"As a picture: {live / 'cohort_flow.svg'}",
         ]
+    )
+
+
+def verify(settings: Settings, kept_head: str | None, say: Say) -> str:
+    """The ledger's chain, deliveries and releases, hashed anew.
+
+    Says each fault, and raises KoblingError where there is one. `kept_head` is the hash that an
+    earlier verification told.
+    """
+    from etl import verification
+
+    home = open_home(settings)
+    chain = verification.chain(home, kept_head)
+    faults = [
+        *chain.faults,
+        *verification.delivered(home, chain.entries, say),
+        *verification.released(home, chain.entries, say),
+    ]
+    for fault in faults:
+        say(f"fault: {fault}")
+    if faults:
+        raise KoblingError(
+            f"{home.root}: {n_of(len(faults), 'fault')}. Expected none. See above which entry or "
+            "file was touched."
+        )
+    return (
+        f"{n_of(len(chain.entries), 'entry', 'entries')} of the ledger, every delivery and every "
+        f"release are what they were. Keep the newest hash elsewhere: {chain.head}"
     )
 
 

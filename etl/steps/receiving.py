@@ -168,7 +168,7 @@ def tell_what_a_kill_left_untold(home: Home) -> None:
         for folder in deliveries.of_register(home.deliveries, registers.register(name)):
             if name_of(folder) not in received and (folder / deliveries.MANIFEST).is_file():
                 _tell_received(home, folder)
-    known = ledger.told(home, "delivery accepted", "delivery")
+    known = ledger.told(home, "delivery accepted", "manifest_sha256")
     for entry in accepted(home):
-        if f"{entry['register']}/{entry['folder']}" not in known:
+        if entry["manifest_sha256"] not in known:
             tell_accepted(home, entry)

@@ -24,7 +24,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         live = releases.current(home, study)
         if live and live.name == wanted:
             if wanted not in ledger.told(home, "released", "release"):
-                ledger.record(home, "released", study=study, release=wanted, keys=keys)
+                _tell_released(home, study, live, keys)
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
         with connect(settings) as con:
@@ -42,9 +42,20 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                 wanted,
                 lambda folder: _fill_release(settings, home, con, definition, keys, folder),
             )
-        ledger.record(home, "released", study=study, release=wanted, keys=keys)
+        _tell_released(home, study, place, keys)
         say(f"{study}: release {wanted} is live")
         return place
+
+
+def _tell_released(home: Home, study: str, place: Path, keys: dict[str, str]) -> None:
+    ledger.record(
+        home,
+        "released",
+        study=study,
+        release=place.name,
+        keys=keys,
+        evidence_sha256=file_hash(place / releases.EVIDENCE),
+    )
 
 
 def _fill_release(settings: Settings, home: Home, con, definition, keys, folder: Path) -> None:

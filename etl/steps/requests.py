@@ -55,10 +55,12 @@ def erase(
                     say("nothing is held under this number; nothing changed")
                     return
                 before = erasure.tombstone(home, sorted(marked)) or {"rows": 0, "values": 0}
+                told = ledger.told(home, "person erased", "tombstone")
                 replace_json(
                     begun,
                     {
                         "marks": sorted(marked),
+                        "nth": 1 + sum(one.startswith(min(marked)[:12]) for one in told),
                         "persons": persons,
                         "releases": held_by,
                         "counted": [before["rows"], before["values"]],
@@ -80,7 +82,8 @@ def erase(
         values = sum(file["values"] for file in journal["found"])
         counted_rows, counted_values = journal["counted"]
         erasure.count(home, wanted, counted_rows + rows, counted_values + values)
-        tombstone = f"{wanted[0][:12]} {counted_rows}"
+        # A kill between the ledger and the end must not tell this erasure twice.
+        tombstone = f"{wanted[0][:12]} {journal['nth']}"
         if tombstone not in ledger.told(home, "person erased", "tombstone"):
             ledger.record(
                 home, "person erased", tombstone=tombstone, why=why, by=by, rows=rows,
