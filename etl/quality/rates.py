@@ -1,8 +1,8 @@
 """How much of each table was linked, refresh by refresh: what the next refresh is held against.
 
-The rates of every refresh lie in the warehouse, `quality.rate_of_refresh`, and are carried on with the
-results. The refresh before is the last one made from other delivered files: code that was changed
-in between, or a second run, hides no fall.
+The rates of every refresh lie in the warehouse, `quality.rate_of_refresh`, and are carried on with
+the results. The refresh before is the last one made from other delivered files: code that was
+changed in between, or a second run, hides no fall.
 """
 
 from pathlib import Path
