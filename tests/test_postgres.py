@@ -19,12 +19,13 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
-from etl import postgres, registers, steps
+from etl import postgres, registers
 from etl.cli import main
 from etl.errors import DeliveryError
 from etl.postgres import connection, files
 from etl.restricted import scan
 from etl.settings import CHECKOUT
+from etl.steps import requests
 from tests import postgres_server
 from tests.conftest import (
     ANNA,
@@ -321,7 +322,7 @@ def test_a_correction_by_file_replaces_one_year_of_what_was_pulled(server, schem
 
 def erased(home: Path, monkeypatch, number: str) -> None:
     """Take a person out; the rest of the road is other tests' business."""
-    monkeypatch.setattr(steps, "run", lambda *_: None)
+    monkeypatch.setattr(requests, "run", lambda *_: None)
     request = home / "restricted" / "request.txt"
     request.write_text(number)
     request.chmod(0o600)

@@ -17,12 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from etl import quality, registers, steps, studies
+from etl import quality, registers, studies
 from etl.errors import QualityError
 from etl.quality import Check, Gate, Result, evaluation
 from etl.quality.checks import SEVERITIES, TYPES
 from etl.quality.results import STATUSES, packed, unpacked
 from etl.settings import CHECKOUT
+from etl.steps.checking import ROOMS
 
 EXPECTATIONS = CHECKOUT / "expectations"
 SUITES = sorted(f"{path.parent.name}.{path.stem}" for path in EXPECTATIONS.glob("*/*.json"))
@@ -1374,7 +1375,7 @@ def test_importing_quality_does_not_import_great_expectations():
 def test_every_file_belongs_to_a_table_that_exists():
     models = {
         f"{path.parent.name}.{path.stem}"
-        for room in steps.ROOMS
+        for room in ROOMS
         for path in (CHECKOUT / "dbt_project" / "models" / room).glob("*.sql")
     }
     tables = {
