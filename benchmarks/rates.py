@@ -16,7 +16,7 @@ import click
 from benchmarks.demo import README, with_section
 
 FOLDER = Path(__file__).parent
-NAMES = ("landing", "linkage", "mock", "postgres", "estimate")
+NAMES = ("landing", "linkage", "refresh", "studies", "mock", "postgres", "estimate")
 
 
 def measured(name: str) -> None:
