@@ -636,7 +636,12 @@ def _yearly_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
 
 
 def _schedule_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
-    """One row per year in which anyone had an outcome, or that lies before: the visits in it."""
+    """One row per year in which anyone had an outcome, or that lies before: the visits in it.
+
+    Only of a study with a rule: the visits are drawn from who is at high risk by it.
+    """
+    if not any(factor.is_rule_factor for factor in plan.factors):
+        return
     for year in range(1, _last_year(plan, groups) + 1):
         yield {
             "year": year,

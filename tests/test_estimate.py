@@ -267,6 +267,13 @@ def test_without_any_outcome_no_visit_is_scheduled():
     assert (made["schedule"], [r["year"] for r in made["yearly"]]) == ([], [1, 1])
 
 
+def test_without_a_rule_nobody_is_at_high_risk_and_no_visit_is_drawn_from_it():
+    factors = tuple(replace(factor, is_rule_factor=False) for factor in PLAN.factors)
+    made = document(replace(PLAN, factors=factors))
+    assert made["schedule"] == []
+    assert made["yearly"]
+
+
 # ------------------------------------------------------------------ what is said
 
 

@@ -138,6 +138,10 @@ TOUCHED: dict[str, tuple[Callable[[Home], object], tuple[str, ...]]] = {
     "a page and its evidence": (
         rewrite_the_evidence, ("evidence.json: not the file that the ledger names",),
     ),
+    "evidence that is none": (
+        lambda home: of_release(home, "evidence.json").write_text("[]"),
+        ("evidence.json: not the file that the ledger names", "evidence.json: names no files"),
+    ),
     "a file gone": (
         lambda home: of_release(home, "parquet/cohort.parquet").unlink(),
         ("parquet/cohort.parquet: not there", "table cohort is not that of cohort.parquet"),
@@ -186,6 +190,12 @@ def test_entries_that_were_cut_off_are_seen_with_a_hash_that_was_kept(settings, 
     ledger.record(home, "checked", gate="green")
     home.ledger.write_text("\n".join(lines[:-1]) + "\n")
     assert any("entries were cut off" in fault for fault in faults(settings, head))
+
+
+def test_a_release_that_was_withdrawn_may_be_taken_away(settings, home):
+    release.mark(home, [f"dlms/{RELEASE}"], "withdrawn", "a person was erased on request")
+    shutil.rmtree(of_release(home, ""))
+    assert faults(settings) == []
 
 
 def test_no_personal_number_is_in_what_it_says(settings, home):

@@ -285,7 +285,6 @@ def _time_lost_table(document: dict, plan) -> Html:
 
 def _follow_up_tables(document: dict, plan) -> list[Html]:
     outcomes = {outcome.name: outcome.label for outcome in plan.outcomes}
-    schedule = {row["year"]: row for row in document["schedule"]}
     return [
         table(
             "Follow-up of everyone in days: quartiles of potential follow-up by the reverse "
@@ -309,29 +308,37 @@ def _follow_up_tables(document: dict, plan) -> list[Html]:
             ],
         ),
         table(
-            "Follow-up schedule: visits to the year of the last outcome of any kind, two in the "
-            "first, and imaging of who is at high risk in the first two, as the first study draws "
-            "it",
+            "Outcomes by year of follow-up",
             [
                 Column("Year"), Column("Outcome"), number("At risk at its start"),
-                number("Outcomes in it"), number("Visits"), Column("Imaging at high risk"),
+                number("Outcomes in it"),
             ],
             [
                 [
-                    str(row["year"]),
-                    outcomes[row["outcome"]],
-                    count(row["at_risk"]),
+                    str(row["year"]), outcomes[row["outcome"]], count(row["at_risk"]),
                     count(row["events"]),
-                    count(schedule[row["year"]]["visits"] if row["year"] in schedule else 0),
-                    "yes"
-                    if row["year"] in schedule
-                    and schedule[row["year"]]["is_imaged_at_high_risk"]
-                    else "no",
                 ]
                 for row in document["yearly"]
             ],
         ),
+        *([_schedule_table(document)] if document["rule"] else []),
     ]  # fmt: skip
+
+
+def _schedule_table(document: dict) -> Html:
+    return table(
+        "Follow-up schedule: visits to the year of the last outcome of any kind, two in the first, "
+        "and imaging of who is at high risk in the first two",
+        [Column("Year"), number("Visits"), Column("Imaging at high risk")],
+        [
+            [
+                str(row["year"]),
+                count(row["visits"]),
+                "yes" if row["is_imaged_at_high_risk"] else "no",
+            ]
+            for row in document["schedule"]
+        ],
+    )
 
 
 def _missing(document: dict, plan) -> Html:

@@ -57,7 +57,9 @@ def draw(document: dict, plan) -> Sheet:
     width = strip + STRIP_WIDTH + 2 * GAP + widths[1] + widths[2] + MARGIN
     titles = [
         wrapped(
-            f"{outcome.label}: risk difference above {100 * (outcome.threshold or 0):g} points",
+            outcome.label
+            if outcome.threshold is None
+            else f"{outcome.label}: risk difference above {100 * outcome.threshold:g} points",
             width - 2 * MARGIN, SIZE + 1, bold=True,
         )
         for outcome, _ in blocks
@@ -84,7 +86,7 @@ def draw(document: dict, plan) -> Sheet:
         y += HEAD
         if not rows:
             y += STEP
-            sheet.text(MARGIN, y, "no factor of the rule has a level to judge", colour=QUIET)
+            sheet.text(MARGIN, y, "no factor is judged by a rule", colour=QUIET)
             y += FOOT
             continue
         ends = (strip - GAP, strip + STRIP_WIDTH + GAP + widths[1])
