@@ -3,6 +3,7 @@
 Exit status: 0 done, 2 refused with one clear line, anything else a bug or an outage.
 """
 
+import json
 import traceback
 from pathlib import Path
 
@@ -321,6 +322,47 @@ def status() -> None:
     from etl import steps
 
     click.echo(steps.status(Settings.from_environment()))
+
+
+@main.command()
+@click.argument("check_name", metavar="CHECK", required=False)
+@click.option("--row", help="The failing row's key: row_key of quality.failure in the warehouse.")
+@click.option("--by", help="Who has looked at the record.")
+@click.option("--reason", help="Why it is right as it stands; the release shows it.")
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day; a year from now if not given."
+)
+@click.option("--take-back", metavar="ID", help="Take a confirmation back, by its id.")
+def confirm(check_name, row, by, reason, until, take_back) -> None:
+    """Confirm a record that fails CHECK as right as it stands.
+
+    CHECK is named as quality.result has it, suite: id. From the next `kobling check` on the record
+    is still listed and counts no more. The confirmation is void when anything in the record
+    changes, and ends by itself.
+
+    \b
+    Example:
+        kobling confirm "marts.cohort: age_is_plausible" \\
+            --row '{"study_id": "dlms", "person_id": "10000000001"}' \\
+            --by "K. Hansen" --reason "age seen in the chart" --until 2027-06-30
+        kobling confirm --take-back 0a1b2c3d4e5f
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    if take_back:
+        click.echo(steps.unconfirm(settings, take_back))
+        return
+    if not (check_name and row and by and reason):
+        raise click.UsageError("Expected CHECK, --row, --by and --reason, or --take-back.")
+    try:
+        key = json.loads(row)
+    except ValueError:
+        key = None
+    if not isinstance(key, dict):
+        raise click.UsageError("--row: not a JSON object. Expected row_key of quality.failure.")
+    day = until.date() if until else None
+    click.echo(steps.confirm(settings, check_name, key, by, reason, day))
 
 
 @main.command()

@@ -27,6 +27,7 @@ from etl.errors import LIKE_A_NUMBER, DeliveryError, SettingsError
 from etl.home import Home, connect, file_hash, read_json, remove, replace_json, replace_text
 from etl.landing.given import identifier, quoted
 from etl.personal_number import classify
+from etl.quality import past
 from etl.registers import Register, Table
 from etl.restricted import FOLDER_MODE, MODE, Keys
 from etl.settings import Settings
@@ -515,7 +516,11 @@ def is_ahead(home: Home, register: str, folder: Path) -> bool:
 
 
 def forget_in_warehouse(settings: Settings, home: Home, persons: list[int]) -> None:
-    """Take failing rows of earlier refreshes away: `select` carries them into the next one."""
+    """Take a person's failing rows away, of this refresh and of all earlier ones."""
+    if not persons:
+        return
+    with connect(settings) as con:
+        past.forget(con, home.quality, persons)
     if not home.warehouse.exists():
         return
     with connect(settings, home.warehouse) as con:

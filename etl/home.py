@@ -94,6 +94,11 @@ class Home:
         return self.root / "warehouse.duckdb"
 
     @property
+    def quality(self) -> Path:
+        """What the checks of every refresh said, a folder each."""
+        return self.root / "quality"
+
+    @property
     def releases(self) -> Path:
         return self.root / "releases"
 

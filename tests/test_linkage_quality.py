@@ -55,8 +55,6 @@ def test_every_reason_of_the_linkage_says_what_failed():
 
 def warehouse(place: Path, linked: int, refresh: str, data: str, before: Path | None) -> str | None:
     """A warehouse with one rate, made as `select` makes it. Returns the data it is held against."""
-    from etl.quality import history
-
     with duckdb.connect(str(place)) as con:
         held_against = rates.give_before(con, before, data)
         con.execute("create schema marts")
@@ -66,7 +64,7 @@ def warehouse(place: Path, linked: int, refresh: str, data: str, before: Path | 
             [linked],
         )
         if before:
-            history.carry_over(con, before)
+            rates.carry_over(con, before)
         rates.keep(con, refresh, data)
         rates.keep(con, refresh, data)  # once more changes nothing
     return held_against

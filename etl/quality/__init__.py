@@ -6,27 +6,35 @@ looks. Structural checks come from the contracts at run time; written ones are t
 where the two disagree the check has not been run. No result holds a value of the data.
 """
 
+from etl.quality import past
 from etl.quality.checks import Check, structural_checks, written_checks
+from etl.quality.contents import row_contents
 from etl.quality.evaluation import key_columns, run
-from etl.quality.history import carry_over, store, stored_gate, stored_results
+from etl.quality.history import store, stored_results
 from etl.quality.pages import data_docs
 from etl.quality.results import Gate, Result, as_row, from_row, gate, headline
+from etl.quality.waivers import Waiver, hold_checks, read_waivers, standing, waived
 
 __all__ = [
     "Check",
     "Gate",
     "Result",
+    "Waiver",
     "as_row",
-    "carry_over",
     "data_docs",
     "from_row",
     "gate",
     "headline",
+    "hold_checks",
     "key_columns",
+    "past",
+    "read_waivers",
+    "row_contents",
     "run",
+    "standing",
     "store",
-    "stored_gate",
     "stored_results",
     "structural_checks",
+    "waived",
     "written_checks",
 ]

@@ -1,17 +1,16 @@
 """Results in the warehouse: schema `quality`, one row per result and one per failing row.
 
-Rows are only ever added, a refresh at a time: what an earlier refresh said stays as it was said.
+The warehouse holds those of its own refresh. What every refresh said lies in `etl.quality.past`.
 """
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from etl.quality.checks import Check
-from etl.quality.results import Gate, Result, gate, in_order
+from etl.quality.results import Result, in_order
 
 RESULT = {
     "refresh_id": pl.String,
@@ -35,6 +34,7 @@ RESULT = {
     "checked_sql": pl.String,
     "own_key": pl.String,
     "key_columns": pl.String,
+    "n_confirmed": pl.Int64,
 }
 FAILURE = {
     "refresh_id": pl.String,
@@ -44,12 +44,18 @@ FAILURE = {
     "scope": pl.String,
     "failure_number": pl.Int64,
     "row_key": pl.String,
+    "is_confirmed": pl.Boolean,
 }
-TYPES = {pl.String: "varchar", pl.Int64: "bigint", pl.Float64: "double"}
+TYPES = {
+    pl.String: "varchar",
+    pl.Int64: "bigint",
+    pl.Float64: "double",
+    pl.Boolean: "boolean",
+}
 
 
 def store(con: duckdb.DuckDBPyConnection, results: Iterable[Result], refresh_id: str) -> None:
-    """Add a refresh's results, all or none. A refresh that is there already is left as it is.
+    """Put a refresh's results in the place of what is there, all or none.
 
     `quality.failure.row_key` is JSON with text values: 64-bit person ids do not survive as JSON
     numbers.
@@ -59,57 +65,24 @@ def store(con: duckdb.DuckDBPyConnection, results: Iterable[Result], refresh_id:
         con.execute("create schema if not exists quality")
         for table, columns in (("result", RESULT), ("failure", FAILURE)):
             body = ", ".join(f'"{name}" {TYPES[kind]}' for name, kind in columns.items())
-            con.execute(f"create table if not exists quality.{table} ({body})")
-        if refresh_id not in _refreshes(con):
-            numbered = list(enumerate(in_order(results), start=1))
-            _append(
-                con,
-                "result",
-                RESULT,
-                [_result_row(refresh_id, n, result) for n, result in numbered],
-            )
-            for n, result in numbered:  # one at a time: a check can fail in millions of rows
-                _append(con, "failure", FAILURE, _failure_rows(refresh_id, n, result))
+            con.execute(f"create or replace table quality.{table} ({body})")
+        numbered = list(enumerate(in_order(results), start=1))
+        _append(
+            con, "result", RESULT, [_result_row(refresh_id, n, result) for n, result in numbered]
+        )
+        for n, result in numbered:  # one at a time: a check can fail in millions of rows
+            _append(con, "failure", FAILURE, _failure_rows(refresh_id, n, result))
         con.execute("commit")
     except BaseException:
         con.execute("rollback")
         raise
 
 
-def carry_over(con: duckdb.DuckDBPyConnection, before: Path) -> None:
-    """Take what earlier refreshes said into a new warehouse from the one that it will replace."""
-    con.execute(f"attach '{before}' as before (read_only)")
-    held = con.execute(
-        "select table_name from duckdb_tables() "
-        "where database_name = 'before' and schema_name = 'quality'"
-    ).fetchall()
-    if held:
-        con.execute("create schema if not exists quality")
-    for (table,) in held:
-        con.execute(f"create table quality.{table} as select * from before.quality.{table}")
-    con.execute("detach before")
-
-
-def stored_gate(con: duckdb.DuckDBPyConnection, refresh_id: str) -> Gate:
-    """The gate of a refresh; red where nothing has been stored for it."""
-    return gate(_read(con, refresh_id, with_failing=False))
-
-
-def stored_results(con: duckdb.DuckDBPyConnection, refresh_id: str | None = None) -> list[Result]:
-    """Everything that a refresh said, failing rows included; without an id the last one stored."""
-    if refresh_id is None:
-        refresh_id = next(iter(_refreshes(con)), None)
-    return _read(con, refresh_id, with_failing=True)
-
-
-def _refreshes(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """Every refresh that has results, the newest first."""
-    if not _is_there(con):
-        return []
-    rows = con.execute(
-        "select refresh_id from quality.result group by refresh_id order by max(rowid) desc"
-    ).fetchall()
-    return [refresh_id for (refresh_id,) in rows]
+def stored_results(
+    con: duckdb.DuckDBPyConnection, refresh_id: str, *, with_failing: bool = True
+) -> list[Result]:
+    """Everything that a refresh said; nothing where nothing was stored for it."""
+    return _read(con, refresh_id, with_failing=with_failing)
 
 
 def _is_there(con: duckdb.DuckDBPyConnection) -> bool:
@@ -156,11 +129,12 @@ def _result_row(refresh_id: str, number: int, result: Result) -> tuple:
         check.of,
         json.dumps(check.key) if check.key else None,
         json.dumps(result.key_columns),
+        result.n_confirmed,
     )
 
 
 def _failure_rows(refresh_id: str, number: int, result: Result) -> list[tuple]:
-    check = result.check
+    check, confirmed = result.check, set(result.confirmed)
     return [
         (
             refresh_id,
@@ -170,14 +144,13 @@ def _failure_rows(refresh_id: str, number: int, result: Result) -> list[tuple]:
             result.scope,
             nth,
             json.dumps(dict(zip(result.key_columns, key, strict=True)), ensure_ascii=False),
+            key in confirmed,
         )
         for nth, key in enumerate(result.failing, start=1)
     ]
 
 
-def _read(
-    con: duckdb.DuckDBPyConnection, refresh_id: str | None, *, with_failing: bool
-) -> list[Result]:
+def _read(con: duckdb.DuckDBPyConnection, refresh_id: str, *, with_failing: bool) -> list[Result]:
     if not _is_there(con):
         return []
     found = con.execute(
@@ -186,13 +159,17 @@ def _read(
     names = [column[0] for column in found.description]
     rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     failing: dict[int, list[tuple[str, ...]]] = {}
+    confirmed: dict[int, list[tuple[str, ...]]] = {}
     if with_failing:
-        for number, row_key in con.execute(
-            "select result_number, row_key from quality.failure where refresh_id = ? "
-            "order by result_number, failure_number",
+        for number, row_key, is_confirmed in con.execute(
+            "select result_number, row_key, is_confirmed from quality.failure "
+            "where refresh_id = ? order by result_number, failure_number",
             [refresh_id],
         ).fetchall():
-            failing.setdefault(number, []).append(tuple(json.loads(row_key).values()))
+            key = tuple(json.loads(row_key).values())
+            failing.setdefault(number, []).append(key)
+            if is_confirmed:
+                confirmed.setdefault(number, []).append(key)
     return [
         Result(
             check=Check(
@@ -217,6 +194,8 @@ def _read(
             reason=row["reason"],
             key_columns=tuple(json.loads(row["key_columns"])),
             failing=tuple(failing.get(row["result_number"], ())),
+            confirmed=tuple(confirmed.get(row["result_number"], ())),
+            n_confirmed=row["n_confirmed"],
         )
         for row in rows
     ]

@@ -48,6 +48,18 @@ def give_before(con: duckdb.DuckDBPyConnection, before: Path | None, data_id: st
         con.execute("detach before")
 
 
+def carry_over(con: duckdb.DuckDBPyConnection, before: Path) -> None:
+    """Take the rates of earlier refreshes into a new warehouse from the one it will replace."""
+    con.execute(f"attach '{before}' as before (read_only)")
+    if con.execute(
+        "select count(*) from duckdb_tables() where database_name = 'before' "
+        "and schema_name = 'quality' and table_name = 'rate_of_refresh'"
+    ).fetchone()[0]:
+        con.execute("create schema if not exists quality")
+        con.execute("create table quality.rate_of_refresh as from before.quality.rate_of_refresh")
+    con.execute("detach before")
+
+
 def keep(con: duckdb.DuckDBPyConnection, refresh_id: str, data_id: str) -> None:
     """Add the rates of this refresh, `marts.linkage_rate`, to those that were carried over."""
     con.execute("create schema if not exists quality")

@@ -1,6 +1,6 @@
 """What a check said, and what all of them together say. Pure: no database, no file."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
@@ -24,8 +24,10 @@ class Result:
         not_run             it could not be evaluated; `reason` says why, without any value
     Severity does not change the status, only what the gate makes of it.
 
-    `failing` names every failing row by `key_columns`, values as text, in order. `scope` says on
-    what the check was run where that is not the whole table: the delivery, at landing.
+    `failing` names every failing row by `key_columns`, values as text, in order, and `confirmed`
+    those of them that somebody has confirmed as they stand: `n_confirmed` of the whole table.
+    `scope` says on what the check was run where that is not the whole table: the delivery, at
+    landing.
     """
 
     check: Check
@@ -36,33 +38,65 @@ class Result:
     reason: str
     key_columns: tuple[str, ...]
     failing: tuple[Key, ...]
+    confirmed: tuple[Key, ...] = ()
+    n_confirmed: int = 0
 
     @property
     def name(self) -> str:
         return f"{self.check.suite}: {self.check.id}"
+
+    @property
+    def n_open(self) -> int:
+        """How many failing rows nobody has confirmed."""
+        return self.n_failing - self.n_confirmed
+
+    def confirming(self, keys: Iterable[Key]) -> "Result":
+        """The same where some failing rows were confirmed as they stand: they count no more."""
+        confirmed = tuple(sorted(set(keys) & set(self.failing)))
+        if not confirmed:
+            return self
+        n_open = self.n_failing - len(confirmed)
+        return replace(
+            self,
+            status=judge(self.check, self.n_checked, self.n_failing, n_open),
+            confirmed=confirmed,
+            n_confirmed=len(confirmed),
+        )
 
     def of_study(self, study: str, own_ids: dict[str, str]) -> "Result":
         """The same with the failing rows of one study, persons under the study's own ids.
 
         The counts stay those of the whole table.
         """
-        rows = [dict(zip(self.key_columns, row, strict=True)) for row in self.failing]
-        kept = [
-            tuple(
-                own_ids[value] if column.endswith("person_id") and value in own_ids else value
-                for column, value in row.items()
+
+        def own(keys: Iterable[Key]) -> tuple[Key, ...]:
+            rows = [dict(zip(self.key_columns, row, strict=True)) for row in keys]
+            return tuple(
+                sorted(
+                    tuple(
+                        own_ids[value]
+                        if column.endswith("person_id") and value in own_ids
+                        else value
+                        for column, value in row.items()
+                    )
+                    for row in rows
+                    if row.get("study_id", study) == study
+                )
             )
-            for row in rows
-            if row.get("study_id", study) == study
-        ]
-        return replace(self, failing=tuple(sorted(kept)))
+
+        return replace(self, failing=own(self.failing), confirmed=own(self.confirmed))
 
 
-def judge(check: Check, n_checked: int, n_failing: int) -> str:
-    """The status of a check that was run on at least one row."""
+def judge(check: Check, n_checked: int, n_failing: int, n_open: int | None = None) -> str:
+    """The status of a check that was run on at least one row.
+
+    `n_open` of the failing rows are not confirmed, all of them where it is None; only they are
+    held against what is tolerated.
+    """
     if n_failing == 0:
         return "pass"
-    return "pass_with_findings" if check.tolerates(n_failing, n_checked) else "fail"
+    n_open = n_failing if n_open is None else n_open
+    return "pass_with_findings" if check.tolerates(n_open, n_checked) else "fail"
 
 
 # ------------------------------------------------------------------ all together
@@ -79,29 +113,35 @@ class Gate:
     failures: tuple[str, ...]
 
 
-def gate(results: Iterable[Result]) -> Gate:
+def gate(results: Iterable[Result], waived: Container[str] = ()) -> Gate:
     """Red when a fatal check failed or could not be run, or when none was run at all.
 
     Amber when another check failed or could not be run. Findings within what a check tolerates
-    leave the gate green; they are listed all the same.
+    leave the gate green; they are listed all the same. `waived` names checks whose failing is
+    waived for now: a fatal one then makes the gate amber, another one leaves it as it is.
     """
     results = list(results)
     if not results:
         return Gate("red", ("no check was run",))
     open_ = [result for result in results if result.status in ("fail", "not_run")]
     fatal = [result for result in open_ if result.check.severity == "fatal"]
-    if fatal:
-        return Gate("red", tuple(_sentence(result) for result in fatal))
-    return Gate("amber" if open_ else "green", tuple(_sentence(result) for result in open_))
+    if red := [result for result in fatal if result.name not in waived]:
+        return Gate("red", tuple(_sentence(result, waived) for result in red))
+    amber = [result for result in open_ if result in fatal or result.name not in waived]
+    return Gate("amber" if amber else "green", tuple(_sentence(result, waived) for result in amber))
 
 
-def _sentence(result: Result) -> str:
+def _sentence(result: Result, waived: Container[str]) -> str:
     if result.status == "not_run":
         return f"{result.name} could not be run ({result.reason})"
-    return f"{result.name} fails in {result.n_failing:,} of {result.n_checked:,}"
+    confirmed = f", {result.n_confirmed:,} of them confirmed" if result.n_confirmed else ""
+    return (
+        f"{result.name} fails in {result.n_failing:,} of {result.n_checked:,}{confirmed}"
+        f"{' (waived)' if result.name in waived else ''}"
+    )
 
 
-def headline(results: Iterable[Result]) -> str:
+def headline(results: Iterable[Result], waived: Container[str] = ()) -> str:
     """One line. Only checks that could fail are counted as passed or not."""
     results = list(results)
     n = {status: sum(result.status == status for result in results) for status in STATUSES}
@@ -109,7 +149,7 @@ def headline(results: Iterable[Result]) -> str:
         f"{sum(n[status] for status in COULD_FAIL)} checks that could fail: {n['pass']} pass, "
         f"{n['pass_with_findings']} pass with findings, {n['fail']} fail; apart from them "
         f"{n['not_applicable']} not applicable, {n['not_run']} not run; "
-        f"gate {gate(results).state}"
+        f"gate {gate(results, waived).state}"
     )
 
 

@@ -15,7 +15,7 @@ from etl.steps.asking import (
     study_why,
     verify,
 )
-from etl.steps.checking import check, landing_results
+from etl.steps.checking import check, confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
 from etl.steps.landing import land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
@@ -27,11 +27,11 @@ from etl.steps.selecting import select, select_key
 
 __all__ = [
     "check",
+    "confirm",
     "erase",
     "estimate",
     "evidence_keys",
     "land",
-    "landing_results",
     "link",
     "nothing_new",
     "person_behind",
@@ -55,5 +55,6 @@ __all__ = [
     "study_show",
     "study_why",
     "summary",
+    "unconfirm",
     "verify",
 ]

@@ -1,13 +1,16 @@
-"""Every check of landing, staging and marts, and the gate that they make."""
+"""Every check of landing, staging and marts, the exceptions from them, and the gate they make."""
 
+import datetime as dt
+import secrets
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from etl import ledger
-from etl.errors import QualityError
-from etl.home import Home, connect, one_writer, open_home
+from etl import ledger, overrides, restricted
+from etl.errors import LIKE_A_NUMBER, QualityError, SettingsError
+from etl.home import Home, connect, digest, one_writer, open_home
 from etl.landing import current, record
 from etl.settings import Settings
-from etl.steps.selecting import require_warehouse
+from etl.steps.selecting import data_id_of, require_warehouse
 from etl.steps.wording import Say
 
 EXPECTATIONS = Path(__file__).resolve().parents[2] / "expectations"
@@ -15,6 +18,11 @@ EXPECTATIONS = Path(__file__).resolve().parents[2] / "expectations"
 
 # The warehouse's schemas whose tables have suites of their own.
 ROOMS = ("marts", "staging")
+
+
+def today() -> dt.date:
+    """The day on which waivers and overrides hold or have ended."""
+    return dt.date.today()
 
 
 def check(settings: Settings, say: Say) -> None:
@@ -27,32 +35,36 @@ def check(settings: Settings, say: Say) -> None:
     home = open_home(settings)
     with one_writer(home):
         refresh = require_warehouse(settings, home)
+        excepted = exceptions(home)
         with connect(settings, home.warehouse) as con:
-            if not is_checked(con, refresh):
-                results = landing_results(home)
-                suites = (path for room in ROOMS for path in (EXPECTATIONS / room).glob("*.json"))
-                for suite in sorted(suites):
-                    name = f"{suite.parent.name}.{suite.stem}"
-                    results += quality.run(
-                        con,
-                        name,
-                        quality.written_checks(EXPECTATIONS, name),
-                        key_columns=quality.key_columns(con, name),
-                        sensitive_columns=(),
-                    )
+            is_new = not is_checked(con, refresh, excepted)
+            if is_new:
+                results = [*_landing_results(home), *_warehouse_results(con)]
+                quality.hold_checks(EXPECTATIONS, excepted.waivers, results)
+                results, standing = _confirmed(settings, home, con, results, excepted)
                 quality.store(con, results, refresh)
-                say(quality.headline(results))
-                say("the gate is red when a fatal check fails, and amber when another does")
-                for result in results:
-                    if result.status == "fail":
-                        say(
-                            f"fails ({result.check.severity}): {result.check.words} "
-                            f"{result.n_failing:,} of {result.n_checked:,} rows do not."
-                        )
+                _store_exceptions(con, excepted, results, standing, refresh)
+            else:
+                results = quality.stored_results(con, refresh, with_failing=False)
+            kept = quality.past.keep(con, home.quality, refresh, data_id_of(settings, home))
+            quality.past.give_trend(con, home.quality)
+            waived = quality.waived(excepted.waivers, results, today())
+            gate = quality.gate(results, waived)
+            if is_new:
+                _tell(con, results, waived, say)
             else:
                 say("checks: nothing new")
-            gate = quality.stored_gate(con, refresh)
-        ledger.record(home, "checked", refresh=refresh, gate=gate.state)
+        ledger.record(
+            home,
+            "checked",
+            refresh=refresh,
+            gate=gate.state,
+            results=kept["number"],
+            results_sha256=kept["results_sha256"],
+            failing=sorted({result.name for result in results if result.status == "fail"}),
+            waived=sorted(waived),
+            confirmed_rows=sum(result.n_confirmed for result in results),
+        )
         if gate.state == "red":
             raise QualityError(
                 f"quality: a fatal check failed: {'; '.join(gate.failures)}. Expected none. "
@@ -61,7 +73,40 @@ def check(settings: Settings, say: Say) -> None:
             )
 
 
-def landing_results(home: Home) -> list:
+def _tell(con, results: list, waived: frozenset[str], say: Say) -> None:
+    """The headline, what changed since the state before, and each check that fails."""
+    from etl import quality
+
+    say(quality.headline(results, waived))
+    say("the gate is red when a fatal check fails, and amber when another does")
+    changes = con.execute(
+        """
+        select change, count(*)
+        from quality.trend
+        where data_number = (select max(data_number) from quality.trend)
+            and change in ('new', 'worsened', 'improved', 'fixed')
+        group by change
+        order by change
+        """
+    ).fetchall()
+    if changes:
+        told = ", ".join(f"{n} {change}" for change, n in changes)
+        say(f"findings against the refresh before: {told}")
+    for result in results:
+        if result.status == "fail":
+            excused = " A waiver holds." if result.name in waived else ""
+            say(
+                f"fails ({result.check.severity}): {result.check.words} "
+                f"{result.n_failing:,} of {result.n_checked:,} rows do not.{excused}"
+            )
+    for check, reason in con.execute(
+        "select check_name, status from quality.waiver where status <> 'in force' union all "
+        "select check_name, status from quality.override where status <> 'in force' order by all"
+    ).fetchall():
+        say(f"an exception from '{check}' is {reason}")
+
+
+def _landing_results(home: Home) -> list:
     """What the landing suites said about the deliveries that count now."""
     from etl import quality
 
@@ -73,14 +118,227 @@ def landing_results(home: Home) -> list:
     ]
 
 
-def is_checked(con, refresh: str) -> bool:
+def _warehouse_results(con) -> list:
+    from etl import quality
+
+    results = []
+    suites = (path for room in ROOMS for path in (EXPECTATIONS / room).glob("*.json"))
+    for suite in sorted(suites):
+        name = f"{suite.parent.name}.{suite.stem}"
+        results += quality.run(
+            con,
+            name,
+            quality.written_checks(EXPECTATIONS, name),
+            key_columns=quality.key_columns(con, name),
+            sensitive_columns=(),
+        )
+    return results
+
+
+# ------------------------------------------------------------------ waivers and overrides
+
+
+@dataclass(frozen=True)
+class Exceptions:
+    """What somebody has waived or confirmed. `id` changes when one comes, goes, begins or ends;
+    None where there are none."""
+
+    waivers: list
+    overrides: list[overrides.Override]
+    id: str | None
+
+
+def exceptions(home: Home) -> Exceptions:
+    """The waivers of expectations/ and the overrides of the restricted store, as of today."""
+    from etl import quality
+
+    waivers, confirmed = quality.read_waivers(EXPECTATIONS), overrides.of_home(home)
+    now = today()
+    told = [
+        *([asdict(waiver), waiver.holds_on(now)] for waiver in waivers),
+        *([asdict(override), now <= override.expires_on] for override in confirmed),
+    ]
+    return Exceptions(waivers, confirmed, digest(_with_days_as_text(told)) if told else None)
+
+
+def _with_days_as_text(told: list) -> list:
+    return [[{name: str(value) for name, value in entry.items()}, holds] for entry, holds in told]
+
+
+def _confirmed(settings: Settings, home: Home, con, results: list, excepted: Exceptions):
+    """The results with confirmed rows counted as such, and what each override is worth."""
+    if not excepted.overrides:
+        return results, []
+    keys = restricted.keys_of(settings)
+    names = {override.check for override in excepted.overrides}
+    contents: dict[str, dict] = {name: {} for name in names}
+    for result in results:
+        if result.name in names:
+            contents[result.name] |= _contents(home, con, keys, result, result.failing)
+    by_check, standing = overrides.confirmed(excepted.overrides, contents, keys, today())
+    return [result.confirming(by_check.get(result.name, ())) for result in results], standing
+
+
+def _contents(home: Home, con, keys: restricted.Keys, result, failing) -> dict:
+    """What stands in failing rows; of landed ones it is read from the restricted store."""
+    from etl import quality
+
+    room, _, table = result.check.suite.partition(".")
+    if room in ROOMS:
+        return quality.row_contents(con, result.check.suite, result.key_columns, failing)
+    register, _, name = table.partition(".")
+    paths = [entry.path(home) for entry in current(home) if entry.slot[:2] == (register, name)]
+    keys.unlock(con)
+    con.execute(
+        "create or replace temp view landed_rows as "
+        f"select * from {restricted.scan_by_name(*paths)}"
+    )
+    found = quality.row_contents(con, "landed_rows", result.key_columns, failing)
+    con.execute("drop view landed_rows")
+    return found
+
+
+def _store_exceptions(con, excepted: Exceptions, results: list, standing, refresh: str) -> None:
+    """quality.waiver and quality.override, and under which exceptions the refresh was checked."""
+    from etl import quality
+
+    con.execute(
+        "create or replace table quality.waiver (waiver_id varchar, check_name varchar, "
+        "owner varchar, second varchar, reason varchar, granted_on date, expires_on date, "
+        "up_to_rows bigint, status varchar)"
+    )
+    con.execute(
+        "create or replace table quality.override (override_id varchar, check_name varchar, "
+        "reviewer varchar, reviewed_on date, expires_on date, reason varchar, n_rows bigint, "
+        "status varchar)"
+    )
+    for waiver, status in quality.standing(excepted.waivers, results, today()):
+        con.execute(
+            "insert into quality.waiver values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [*asdict(waiver).values(), status],
+        )
+    for one, status, n_rows in standing:
+        con.execute(
+            "insert into quality.override values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(one.id, one.check, one.reviewer, one.reviewed_on, one.expires_on, one.reason),
+                *(n_rows, status),
+            ],
+        )
+    con.execute(
+        "create or replace table quality.build as select ? as refresh_id, ? as exceptions_id",
+        [refresh, excepted.id],
+    )
+
+
+def confirm(
+    settings: Settings, check_name: str, row_key: dict, by: str, reason: str, until: dt.date | None
+) -> str:
+    """Confirm one failing record of the present refresh as it stands."""
+    from etl import quality
+
+    home = open_home(settings)
+    for name, words in (("--by", by), ("--reason", reason)):
+        if not words.strip() or LIKE_A_NUMBER.search(words):
+            raise SettingsError(
+                f"{name}: found nothing, or what may be a personal number. Expected plain words: "
+                "they stand in the release and in the ledger."
+            )
+    with one_writer(home):
+        refresh = require_warehouse(settings, home)
+        keys = restricted.keys_of(settings)
+        with connect(settings, home.warehouse) as con:
+            results = quality.stored_results(con, refresh) if is_stored(con, refresh) else []
+            named = [result for result in results if result.name == check_name]
+            if not named:
+                raise QualityError(
+                    f"{check_name}: no check of the present refresh has that name. Expected "
+                    "suite: id, as quality.result has them. Run `kobling check` first, or correct "
+                    "the name."
+                )
+            row = {name: str(value) for name, value in row_key.items()}
+            contents = {}
+            for result in named:
+                key = tuple(row.get(name, "") for name in result.key_columns)
+                if set(row) == set(result.key_columns) and key in result.failing:
+                    contents |= _contents(home, con, keys, result, [key])
+        if not contents:
+            raise QualityError(
+                f"{check_name}: no failing row of a table has this key. Expected the row_key of "
+                "one, as quality.failure of the warehouse has it. A check that is about no row of "
+                "its table can be waived, not confirmed."
+            )
+        (content,) = contents.values()
+        override = overrides.Override(
+            id=secrets.token_hex(overrides.ID_LENGTH // 2),
+            check=check_name,
+            row=overrides.row_hash(keys, check_name, content),
+            reviewer=by.strip(),
+            reviewed_on=today(),
+            expires_on=until or today() + dt.timedelta(days=365),
+            reason=reason.strip(),
+        )
+        overrides.add(home, override)
+        ledger.record(
+            home,
+            "record confirmed",
+            check=check_name,
+            override=override.id,
+            by=override.reviewer,
+            reason=override.reason,
+            until=override.expires_on,
+        )
+    return (
+        f"{override.id}: confirmed until {override.expires_on}, unless anything in the record "
+        "changes. `kobling check` counts it from now on."
+    )
+
+
+def unconfirm(settings: Settings, override_id: str) -> str:
+    """Take a confirmation back."""
+    home = open_home(settings)
+    with one_writer(home):
+        gone = overrides.take_away(home, override_id)
+        ledger.record(home, "confirmation taken back", check=gone.check, override=gone.id)
+    return f"{override_id}: taken back. `kobling check` counts the record as failing again."
+
+
+# ------------------------------------------------------------------ what was checked
+
+
+def is_stored(con, refresh: str) -> bool:
     """Whether the results of a refresh are in the warehouse."""
     known = con.execute(
         "select count(*) from duckdb_tables() where schema_name = 'quality' "
-        "and table_name = 'result'"
+        "and table_name = 'build'"
     ).fetchone()[0]
-    return bool(known) and bool(
-        con.execute(
-            "select count(*) from quality.result where refresh_id = ?", [refresh]
-        ).fetchone()[0]
+    return bool(known) and con.execute("select refresh_id from quality.build").fetchone() == (
+        refresh,
     )
+
+
+def is_checked(con, refresh: str, excepted: Exceptions) -> bool:
+    """Whether a refresh was checked, under the exceptions that hold today."""
+    return is_stored(con, refresh) and con.execute(
+        "select exceptions_id from quality.build"
+    ).fetchone() == (excepted.id,)
+
+
+def gate_of(con, home: Home, refresh: str):
+    """The gate of a refresh today, and what it rests on beside the data: hashes for the evidence.
+
+    Raises QualityError where the refresh has not been checked as of today.
+    """
+    from etl import quality
+
+    excepted = exceptions(home)
+    kept = quality.past.newest(home.quality)
+    if not is_checked(con, refresh, excepted) or not kept or kept["refresh_id"] != refresh:
+        raise QualityError(
+            "quality: the marts have not been checked, or not with the waivers and confirmations "
+            "that hold today. Expected a passed gate. Run `kobling check` first."
+        )
+    results = quality.stored_results(con, refresh, with_failing=False)
+    gate = quality.gate(results, quality.waived(excepted.waivers, results, today()))
+    rests_on = {"history": kept["history"], "exceptions": excepted.id}
+    return gate, {name: value for name, value in rests_on.items() if value}

@@ -4,7 +4,7 @@ from etl import evidence, ledger, studies
 from etl.errors import KoblingError, QualityError
 from etl.home import Home, connect, one_writer, open_home, replace_json
 from etl.settings import Settings
-from etl.steps.checking import is_checked
+from etl.steps.checking import gate_of
 from etl.steps.selecting import data_id_of, require_warehouse, select_key
 from etl.steps.wording import Say
 
@@ -67,8 +67,6 @@ def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
 
     Raises QualityError where the gate is red or has not been passed: no estimate without it.
     """
-    from etl import quality
-
     refresh = require_warehouse(settings, home)
     if refresh != select_key(settings, home):
         raise KoblingError(
@@ -76,12 +74,7 @@ def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
             "present ones. Run `kobling select` and `kobling check` first."
         )
     with connect(settings, home.warehouse, read_only=True) as con:
-        if not is_checked(con, refresh):
-            raise QualityError(
-                "quality: the marts have not been checked. Expected a passed gate. "
-                "Run `kobling check` first."
-            )
-        gate = quality.stored_gate(con, refresh)
+        gate, rests_on = gate_of(con, home, refresh)
         before = con.execute("select linkage_before from study.build").fetchone()[0]
     if gate.state == "red":
         raise QualityError(
@@ -95,6 +88,8 @@ def evidence_keys(settings: Settings, home: Home, study: str) -> dict[str, str]:
         "gate": gate.state,
         # What the rates of linkage are held against is no part of the data of this refresh.
         **({"data of the refresh before": before} if before else {}),
+        # What checks said of earlier data, and what somebody has waived or confirmed.
+        **rests_on,
     }
 
 

@@ -12,7 +12,7 @@ from etl.steps.wording import Say, n_of
 def select(settings: Settings, say: Say) -> bool:
     """Build staging, cohorts and marts with dbt, beside the old warehouse, then replace it."""
     from etl import selection
-    from etl.quality import history, rates
+    from etl.quality import rates
 
     home = open_home(settings)
     with one_writer(home):
@@ -36,7 +36,7 @@ def select(settings: Settings, say: Say) -> bool:
         selection.build(settings, home, beside, say)
         with connect(settings, beside) as con:
             if home.warehouse.exists():
-                history.carry_over(con, home.warehouse)
+                rates.carry_over(con, home.warehouse)
             rates.keep(con, wanted, data_id)
             con.execute("checkpoint")
         beside.replace(home.warehouse)
