@@ -135,6 +135,24 @@ def _tables(home: Home, name: str) -> Iterator[str]:
                 yield f"releases/{name}/{MARTS}: table {table} is not that of {parquet.name}"
 
 
+def checked(home: Home, entries: list[dict]) -> Iterator[str]:
+    """What is wrong with the results of checks: the ledger has the hash of each refresh's."""
+    told = {
+        f"{e['results']:06d}": e.get("results_sha256")
+        for e in entries
+        if e.get("event") == "checked" and isinstance(e.get("results"), int)
+    }
+    there = {path.name for path in home.quality.glob("[0-9]*")}
+    for name in sorted(told.keys() | there):
+        path = home.quality / name / "result.parquet"
+        if name not in told:
+            yield f"quality/{name}: in no entry of the ledger. Expected one that checked it"
+        elif not path.is_file():
+            yield f"quality/{name}: not there. Expected the results that the ledger names"
+        elif file_hash(path) != told[name]:
+            yield f"quality/{name}/result.parquet: not the results that the ledger names"
+
+
 def delivered(home: Home, entries: list[dict], say: Callable[[str], None]) -> Iterator[str]:
     """What is wrong with the deliveries: manifests against the ledger, files against manifests."""
     told: dict[str, set[str]] = {}

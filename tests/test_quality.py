@@ -1289,7 +1289,7 @@ def test_runs_of_rows_are_packed_as_spans():
 def test_results_are_stored_and_read_back_with_every_failing_row():
     con, results = duckdb.connect(), some_results()
     quality.store(con, results, "one")
-    assert quality.stored_results(con) == results
+    assert quality.stored_results(con, "one") == results
     listed = con.execute(
         "select row_key from quality.failure where check_id = 'c' order by failure_number limit 1"
     ).fetchone()
@@ -1299,25 +1299,16 @@ def test_results_are_stored_and_read_back_with_every_failing_row():
     )
 
 
-def test_an_earlier_refresh_stays_as_it_was_and_the_same_one_is_not_doubled():
+def test_a_warehouse_holds_the_results_of_its_own_refresh_once():
     con = duckdb.connect()
-    red, green = a_result("fail", "fatal", n_failing=2), a_result("pass")
-    quality.store(con, [red], "one")
-    quality.store(con, [green], "two")
-    quality.store(con, [green], "one")
-    quality.store(con, [green], "two")
-    assert quality.stored_gate(con, "one").state == "red"
-    assert quality.stored_gate(con, "two").state == "green"
-    assert quality.stored_results(con, "one") == [red]
-    assert quality.stored_results(con) == [green]
-    assert con.execute("select count(*) from quality.result").fetchone()[0] == 2
-    assert con.execute("select count(*) from quality.failure").fetchone()[0] == 2
+    quality.store(con, [a_result("fail", "fatal", n_failing=2)], "one")
+    quality.store(con, [a_result("pass")], "one")
+    assert quality.stored_results(con, "one") == [a_result("pass")]
+    assert con.execute("select count(*) from quality.failure").fetchone()[0] == 0
 
 
-def test_a_refresh_that_was_not_checked_is_red():
-    con = duckdb.connect()
-    assert quality.stored_gate(con, "one").state == "red"
-    assert quality.stored_results(con) == []
+def test_a_refresh_that_was_not_checked_has_no_results():
+    assert quality.stored_results(duckdb.connect(), "one") == []
 
 
 def test_a_refresh_is_stored_whole_or_not_at_all(monkeypatch):

@@ -116,6 +116,7 @@ def verify(settings: Settings, kept_head: str | None, say: Say) -> str:
     faults = [
         *chain.faults,
         *verification.delivered(home, chain.entries, say),
+        *verification.checked(home, chain.entries),
         *verification.released(home, chain.entries, say),
     ]
     for fault in faults:
@@ -126,8 +127,8 @@ def verify(settings: Settings, kept_head: str | None, say: Say) -> str:
             "file was touched."
         )
     return (
-        f"{n_of(len(chain.entries), 'entry', 'entries')} of the ledger, every delivery and every "
-        f"release are what they were. Keep the newest hash elsewhere: {chain.head}"
+        f"{n_of(len(chain.entries), 'entry', 'entries')} of the ledger, every delivery, every "
+        f"result and every release are what they were. Keep the newest hash elsewhere: {chain.head}"
     )
 
 
