@@ -17,8 +17,8 @@ help:             ## List what can be made; make PYTHON=python3.12 … takes ano
 demo: $(SETUP)    ## Mock registers to a released risk table, through the Airflow DAGs
 	@$(BIN)/python -m etl.demo
 
-test: $(SETUP)    ## The whole suite
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(SETUP)    ## The whole suite, on at most four cores
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(SETUP)    ## ruff, import-linter, data contracts and their versions, sqlfluff
 	@$(BIN)/ruff check .

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from etl import restricted
 from etl.settings import CHECKOUT, Settings
@@ -97,6 +99,17 @@ ANNA, BENT, CARL = "6102501234", "6203611235", "6304721237"
 
 # -------------------------------------------------------------------- whole runs, once a session
 
+# The longest first: the suite runs on several cores, and none should wait for one long file.
+LONGEST = (
+    "test_story", "test_quality", "test_study_folder", "test_restricted", "test_landing",
+    "test_defects", "test_refusals", "test_how_tos", "test_dbt_project", "test_dags",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {f"{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
@@ -108,6 +121,16 @@ def demo(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """A small mock by `kobling run`."""
-    return story.run_small(tmp_path_factory.mktemp("small") / "home", TZ="Europe/Copenhagen")
+def small(tmp_path_factory, worker_id) -> tuple[Path, subprocess.CompletedProcess]:
+    """A small mock by `kobling run`: run once, and a copy of it for each process of the suite."""
+    if worker_id == "master":
+        return story.run_small(tmp_path_factory.mktemp("small") / "home", TZ="Europe/Copenhagen")
+    shared = tmp_path_factory.getbasetemp().parent / "small"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "ended.json").exists():
+            home, ended = story.run_small(shared / "home", TZ="Europe/Copenhagen")
+            (shared / "ended.json").write_text(json.dumps([ended.args, ended.stdout, ended.stderr]))
+    home = tmp_path_factory.mktemp("small") / "home"
+    shutil.copytree(shared / "home", home, symlinks=True)
+    args, stdout, stderr = json.loads((shared / "ended.json").read_text())
+    return home, subprocess.CompletedProcess(args, 0, stdout, stderr)
