@@ -49,9 +49,11 @@ coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/meth
 prove-linkage: $(SETUP) ## One million persons of whom it is known who is who: no merge, no split
 	@$(BIN)/python -m benchmarks.linkage_truth
 
-sources: $(SETUP) ## Write the dbt sources from the contracts, the schema of studies from their language
+sources: $(SETUP) ## Write what follows from contracts, the language of studies and the SQL: sources, schema, crosswalk
 	@$(BIN)/python -m etl.registers.dbt_sources
 	@$(BIN)/python -m etl.studies.schema
+	@$(BIN)/python -m etl.crosswalk.lineage
+	@$(BIN)/python -m etl.crosswalk.page
 
 lock: $(SETUP)    ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra deployment --universal --python-version 3.11 \

@@ -110,6 +110,7 @@ class Lake:
         os.environ[NO_UNIT_TESTS] = "unit_test"
         try:
             selection.build(self.settings, self.home, self.home.warehouse, print)
+            self.built = self.manifest()  # with the SQL of every model; later commands write anew
         finally:
             os.environ.pop(NO_UNIT_TESTS) if before is None else None
 
