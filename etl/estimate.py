@@ -125,6 +125,10 @@ TABLES = {
     "rule": "study_id text, outcome text, factor text, level text, horizon_days integer, "
     "risk_difference double, threshold double, high_risk boolean, bootstrap_share double, "
     "bootstrap_samples bigint",
+    "sensitivity": "study_id text, check_name text, words text, outcome text, factor text, "
+    "level text, horizon_days integer, n_affected bigint, estimate double, "
+    "estimate_without double, shift_points double, risk_difference double, "
+    "risk_difference_without double, high_risk boolean, high_risk_without boolean",
     "curve": "study_id text, outcome text, factor text, level text, days bigint, "
     "n_at_risk bigint, n_events bigint, n_competing bigint, n_censored bigint, risk double, "
     "std_error double, lower double, upper double, recommended_lower double, "
@@ -151,6 +155,7 @@ class Estimates:
     missing: list[dict]
     prevalent: list[dict]
     curve: pl.DataFrame
+    sensitivity: tuple[dict, ...] = ()
 
     def document(self) -> dict:
         """The content of estimates.json; the same marts and plan give the same bytes."""
@@ -169,6 +174,7 @@ class Estimates:
             "schedule": self.schedule,
             "missing": self.missing,
             "prevalent": self.prevalent,
+            "sensitivity": list(self.sensitivity),
             "methods": METHODS,
         }
 
@@ -183,6 +189,7 @@ class Estimates:
             "follow_up": self.follow_up,
             "yearly": self.yearly,
             "schedule": self.schedule,
+            "sensitivity": list(self.sensitivity),
         }
         con.begin()
         try:
@@ -337,11 +344,25 @@ def _missing(con: duckdb.DuckDBPyConnection, plan: Plan, cohort_size: int) -> di
     return missing
 
 
-def _counts(con: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[str, str, str], Counts]:
+def risks_without(
+    con: duckdb.DuckDBPyConnection, plan: Plan, persons: str
+) -> tuple[list[dict], list[dict]]:
+    """The rows of `risk` and `contrast` as if the persons of a table were in no cohort.
+
+    `persons` selects one column person_id.
+    """
+    groups = _Groups(_counts(con, plan, persons))
+    return list(_risk_rows(plan, groups)), list(_contrast_rows(plan, groups))
+
+
+def _counts(
+    con: duckdb.DuckDBPyConnection, plan: Plan, without: str | None = None
+) -> dict[tuple[str, str, str], Counts]:
     """Counts by (outcome, factor, level); factor and level are `(all)` for everybody together.
 
     Whose level is missing leaves that factor's analysis only.
     """
+    left_out = f"and time_to_event.person_id not in ({without})" if without else ""
     counted = _rows(
         con,
         "time_to_event",
@@ -354,7 +375,7 @@ def _counts(con: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[str, str, 
             event_code,
             count(*) as n
         from marts.time_to_event
-        where study_id = $study_id
+        where study_id = $study_id {left_out}
         group by all
         """,
         plan,
@@ -362,7 +383,7 @@ def _counts(con: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[str, str, 
         _rows(
             con,
             "time_to_event",
-            """
+            f"""
             select
                 time_to_event.outcome,
                 factor.factor,
@@ -377,7 +398,7 @@ def _counts(con: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[str, str, 
                     and time_to_event.person_id = factor.person_id
             where
                 time_to_event.study_id = $study_id
-                and factor.level is not null
+                and factor.level is not null {left_out}
             group by all
             """,
             plan,

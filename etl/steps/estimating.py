@@ -1,8 +1,12 @@
 """What the marts of a study say about risks, and the evidence that an estimate rests on."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from etl import evidence, ledger, studies
 from etl.errors import KoblingError, QualityError
 from etl.home import Home, connect, one_writer, open_home, replace_json
+from etl.landing import current
 from etl.settings import Settings
 from etl.steps.checking import gate_of
 from etl.steps.selecting import data_id_of, require_warehouse, select_key
@@ -12,6 +16,7 @@ from etl.steps.wording import Say
 def estimate(settings: Settings, study: str, say: Say) -> None:
     """Estimate a study's risks from the marts into `analysis`; refused while a fatal is red."""
     from etl import estimate as estimation
+    from etl import quality, sensitivity
 
     definition = studies.read(settings.project, study)
     home = open_home(settings)
@@ -23,7 +28,13 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
             if estimated_key(con, study) == wanted and document_of_estimates.exists():
                 say(f"{study}: estimated before, nothing new")
                 return
-            estimates = estimation.compute(con, plan_of(definition))
+            plan = plan_of(definition)
+            estimates = estimation.compute(con, plan)
+            (refresh,) = con.execute("select select_key from study.build").fetchone()
+            results = quality.stored_results(con, refresh, with_failing=False)
+            sensitivity.find_affected(con, results, _linked_files(home))
+            shifts = sensitivity.shifts(con, plan, estimates, results)
+            estimates = replace(estimates, sensitivity=shifts)
             estimates.write(con)
             con.execute("create table if not exists analysis.build (study_id text, key text)")
             con.execute("delete from analysis.build where study_id = ?", [study])
@@ -36,6 +47,21 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
         replace_json(document_of_estimates, document)
         ledger.record(home, "estimated", study=study, key=wanted)
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
+
+
+def _linked_files(home: Home) -> dict[str, Path]:
+    """Where the rows of each delivered file lie once they are linked, by the file's name in keys
+    of failing rows."""
+    from etl.sensitivity import FILE_DIGITS
+
+    return {
+        entry.file.sha256[:FILE_DIGITS]: home.linked
+        / entry.register
+        / entry.file.table
+        / f"period={entry.file.period}"
+        / "part.parquet"
+        for entry in current(home)
+    }
 
 
 def plan_of(definition):
