@@ -128,6 +128,10 @@ class Crosswalk:
                 estimates.append(estimate)
         return Fed(tuple(sorted(marts)), tuple(sorted(estimates, key=_in_order)))
 
+    def columns_of(self, suite: str) -> tuple[str, ...]:
+        """The columns of a suite's table, as its checks name them."""
+        return tuple(self._known(suite))
+
     def staged(self, register: str, table: str, column: str) -> tuple[str, ...]:
         """The columns of staging models that a column of a register becomes or decides."""
         return tuple(
@@ -141,6 +145,18 @@ class Crosswalk:
 
     def _fields(self, suite: str, column: str | None) -> set[str]:
         """The inputs, as the lineage writes them, that a suite and a column are about."""
+        known, table = self._known(suite), suite.partition(".")[2]
+        if column is None:
+            return {f"{table}.{one}" for one in (*known.values(), ROWS)}
+        if column not in known:
+            raise KoblingError(
+                f"crosswalk: '{suite}' has no column '{column}'. Expected one of "
+                f"{', '.join(sorted(known))}. Correct it, or run `make sources`."
+            )
+        return {f"{table}.{known[column]}"}
+
+    def _known(self, suite: str) -> dict[str, str]:
+        """The columns of a suite's table, each with its name in the lineage."""
         schema, _, table = suite.partition(".")
         if schema == "landing":
             register, _, name = table.partition(".")
@@ -157,14 +173,7 @@ class Crosswalk:
                 f"crosswalk: no table '{suite}'. Expected landing.<register>.<table> or "
                 "<schema>.<model>, as checks are named. Correct it, or run `make sources`."
             )
-        if column is None:
-            return {f"{table}.{one}" for one in (*known.values(), ROWS)}
-        if column not in known:
-            raise KoblingError(
-                f"crosswalk: '{suite}' has no column '{column}'. Expected one of "
-                f"{', '.join(sorted(known))}. Correct it, or run `make sources`."
-            )
-        return {f"{table}.{known[column]}"}
+        return known
 
     def _reached(self, start: set[str], barred: _Barred) -> set[str]:
         """Every field that rests on one of these, they themselves included."""

@@ -10,6 +10,7 @@ from etl.quality import past
 from etl.quality.checks import Check, structural_checks, written_checks
 from etl.quality.contents import row_contents
 from etl.quality.evaluation import key_columns, run
+from etl.quality.fitness import fitness, touched
 from etl.quality.history import store, stored_results
 from etl.quality.pages import data_docs
 from etl.quality.results import Gate, Result, as_row, from_row, gate, headline
@@ -22,6 +23,7 @@ __all__ = [
     "Waiver",
     "as_row",
     "data_docs",
+    "fitness",
     "from_row",
     "gate",
     "headline",
@@ -35,6 +37,7 @@ __all__ = [
     "store",
     "stored_results",
     "structural_checks",
+    "touched",
     "waived",
     "written_checks",
 ]

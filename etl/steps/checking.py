@@ -48,6 +48,7 @@ def check(settings: Settings, say: Say) -> None:
                 results = quality.stored_results(con, refresh, with_failing=False)
             kept = quality.past.keep(con, home.quality, refresh, data_id_of(settings, home))
             quality.past.give_trend(con, home.quality)
+            _store_fitness(settings, con, results)
             waived = quality.waived(excepted.waivers, results, today())
             gate = quality.gate(results, waived)
             if is_new:
@@ -133,6 +134,37 @@ def _warehouse_results(con) -> list:
             sensitive_columns=(),
         )
     return results
+
+
+def _store_fitness(settings: Settings, con, results: list) -> None:
+    """quality.mart_fitness: each mart with the findings that lead to it; quality.finding_estimate:
+    the estimates that each finding leads to."""
+    from etl import quality
+    from etl.crosswalk import Crosswalk
+
+    crosswalk = Crosswalk.read(settings.project)
+    findings = quality.touched(results, crosswalk.columns_of, crosswalk.fed_by)
+    marts = con.execute("select table_name from duckdb_tables() where schema_name = 'marts'")
+    rows = quality.fitness(findings, [name for (name,) in marts.fetchall()])
+    con.execute(
+        "create or replace table quality.mart_fitness "
+        "(mart varchar, fitness varchar, check_name varchar)"
+    )
+    con.execute(
+        "create or replace table quality.finding_estimate "
+        "(study_id varchar, check_name varchar, outcome varchar, factor varchar)"
+    )
+    told = [
+        [one.study_id, finding.check_name, one.outcome, one.factor]
+        for finding in findings
+        for one in sorted(finding.estimates, key=lambda e: (e.study_id, e.outcome, e.factor or ""))
+    ]
+    if rows:
+        con.executemany(
+            "insert into quality.mart_fitness values (?, ?, ?)", [[*row.values()] for row in rows]
+        )
+    if told:
+        con.executemany("insert into quality.finding_estimate values (?, ?, ?, ?)", told)
 
 
 # ------------------------------------------------------------------ waivers and overrides
