@@ -52,7 +52,7 @@ def _add_landed(con, open_rows: str, linked_files: Mapping[str, Path]) -> None:
                 from ({open_rows}) as failing
                 inner join '{path}' as linked
                     on (failing.row_key ->> '$.source_row')::bigint = linked.source_row
-                where failing.row_key ->> '$.source_file' = ?
+                where (failing.row_key ->> '$.source_file') = ?
                 """,
                 [name],
             )
@@ -74,7 +74,7 @@ def _add_of_table(con, open_rows: str, table: str) -> None:
             )
         elif "person_id" in columns and set(names) <= columns:
             same = " and ".join(
-                f'told."{name}"::varchar = failing.row_key ->> {_path(name)}' for name in names
+                f'told."{name}"::varchar = (failing.row_key ->> {_path(name)})' for name in names
             )
             con.execute(
                 "insert into affected select distinct check_name, told.person_id from "
