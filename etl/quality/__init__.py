@@ -7,10 +7,10 @@ where the two disagree the check has not been run. No result holds a value of th
 """
 
 from etl.quality.checks import Check, structural_checks, written_checks
-from etl.quality.evaluation import key_columns, run
+from etl.quality.evaluation import key_columns, queries, run
 from etl.quality.history import carry_over, store, stored_gate, stored_results
 from etl.quality.pages import data_docs
-from etl.quality.results import Gate, Result, as_row, from_row, gate, headline
+from etl.quality.results import Gate, Result, as_row, from_row, gate, headline, packed
 
 __all__ = [
     "Check",
@@ -23,6 +23,8 @@ __all__ = [
     "gate",
     "headline",
     "key_columns",
+    "packed",
+    "queries",
     "run",
     "store",
     "stored_gate",
