@@ -95,11 +95,13 @@ def stored_gate(con: duckdb.DuckDBPyConnection, refresh_id: str) -> Gate:
     return gate(_read(con, refresh_id, with_failing=False))
 
 
-def stored_results(con: duckdb.DuckDBPyConnection, refresh_id: str | None = None) -> list[Result]:
+def stored_results(
+    con: duckdb.DuckDBPyConnection, refresh_id: str | None = None, *, with_failing: bool = True
+) -> list[Result]:
     """Everything that a refresh said, failing rows included; without an id the last one stored."""
     if refresh_id is None:
         refresh_id = next(iter(_refreshes(con)), None)
-    return _read(con, refresh_id, with_failing=True)
+    return _read(con, refresh_id, with_failing=with_failing)
 
 
 def _refreshes(con: duckdb.DuckDBPyConnection) -> list[str]:

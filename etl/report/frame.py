@@ -55,9 +55,7 @@ def whole_page(title: str, skip: str, header: Html, sections: list[Section]) -> 
 
 def part(id_: str, heading: Content, *content: Content, level: int = 2) -> Html:
     """A section that can be linked to, with its heading."""
-    return element(
-        "section", element(f"h{level}", heading, id=id_), *content, aria_labelledby=id_
-    )
+    return element("section", element(f"h{level}", heading, id=id_), *content, aria_labelledby=id_)
 
 
 def internal(population: str | None) -> Html:

@@ -80,7 +80,12 @@ def fitness(rows: list[dict]) -> Html:
     in_order = sorted(rows, key=lambda row: (FITNESS.index(row["fitness"]), row["mart"]))
     return table(
         "Each mart, by the checks of what it is made from",
-        [Column("Mart"), Column("Fitness"), Column("Findings"), Column("Estimates that rest on it")],
+        [
+            Column("Mart"),
+            Column("Fitness"),
+            Column("Findings"),
+            Column("Estimates on it"),
+        ],
         [
             [
                 row["mart"],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from etl import ledger
 from etl.errors import QualityError
-from etl.home import Home, connect, one_writer, open_home
+from etl.home import Home, connect, one_writer, open_home, replace_text
 from etl.landing import current, record
 from etl.settings import Settings
 from etl.steps.selecting import require_warehouse
@@ -40,6 +40,7 @@ def check(settings: Settings, say: Say) -> None:
                         key_columns=quality.key_columns(con, name),
                         sensitive_columns=(),
                     )
+                replace_text(data_docs_of(home, refresh), quality.data_docs(results))
                 quality.store(con, results, refresh)
                 say(quality.headline(results))
                 say("the gate is red when a fatal check fails, and amber when another does")
@@ -59,6 +60,11 @@ def check(settings: Settings, say: Say) -> None:
                 "No estimate is made and the last release stays live; the failing rows stand in "
                 f"{home.warehouse}, table quality.failure, under refresh_id {refresh[:12]}…"
             )
+
+
+def data_docs_of(home: Home, refresh: str) -> Path:
+    """Great Expectations' Data Docs of a refresh; what it says is of all studies."""
+    return home.state / f"data-docs-{refresh}.html"
 
 
 def landing_results(home: Home) -> list:
