@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
+
 from etl.errors import KoblingError
 from etl.home import Home
 from etl.settings import Settings
@@ -16,7 +18,29 @@ from etl.settings import Settings
 
 def build(settings: Settings, home: Home, warehouse: Path, say: Callable[[str], None]) -> None:
     """Build every model and run every test in `warehouse`. Raises KoblingError when one is red."""
-    outcome = _dbt(settings, home, warehouse, ["build"], [_progress(say)])
+    os.environ |= {
+        "KOBLING_WAREHOUSE": str(warehouse),
+        "KOBLING_LAKE": str(home.lake),
+        "KOBLING_MEMORY_LIMIT": settings.memory_limit,
+        "KOBLING_THREADS": str(settings.threads),
+        "DO_NOT_TRACK": "1",
+    }
+    from dbt.cli.main import dbtRunner
+
+    project = settings.project / "dbt_project"
+    outcome = dbtRunner(callbacks=[_progress(say)]).invoke(
+        [
+            "build",
+            "--project-dir", str(project),
+            "--profiles-dir", str(project),
+            "--target-path", str(home.state / "dbt"),
+            "--log-path", str(home.logs / "dbt"),
+            "--quiet",
+        ]
+    )  # fmt: skip
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
     if outcome.exception:
         raise outcome.exception
     results = outcome.result.results
@@ -28,34 +52,6 @@ def build(settings: Settings, home: Home, warehouse: Path, say: Callable[[str], 
             + f". Expected none. See {home.logs / 'dbt' / 'dbt.log'}; the last warehouse stays."
         )
     say(f"dbt: {len(results)} models and tests, all green")
-
-
-def _dbt(settings: Settings, home: Home, warehouse: Path, words: list[str], callbacks: list):
-    """One command of dbt on a warehouse, which is let go of afterwards."""
-    os.environ |= {
-        "KOBLING_WAREHOUSE": str(warehouse),
-        "KOBLING_LAKE": str(home.lake),
-        "KOBLING_MEMORY_LIMIT": settings.memory_limit,
-        "KOBLING_THREADS": str(settings.threads),
-        "DO_NOT_TRACK": "1",
-    }
-    from dbt.cli.main import dbtRunner
-
-    project = settings.project / "dbt_project"
-    outcome = dbtRunner(callbacks=callbacks).invoke(
-        [
-            *words,
-            "--project-dir", str(project),
-            "--profiles-dir", str(project),
-            "--target-path", str(home.state / "dbt"),
-            "--log-path", str(home.logs / "dbt"),
-            "--quiet",
-        ]
-    )  # fmt: skip
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-
-    DuckDBConnectionManager.close_all_connections()
-    return outcome
 
 
 def _progress(say: Callable[[str], None]) -> Callable[[object], None]:
@@ -91,20 +87,14 @@ OF_THE_RUN = (
 def documentation(settings: Settings, home: Home, warehouse: Path) -> str:
     """dbt's documentation of the last build as one page, the same bytes wherever it was built.
 
-    Raises KoblingError where dbt cannot read its own models or the warehouse.
+    It is dbt's own page with the manifest of the build in it, as `dbt docs generate --static` makes
+    it. That command starts dbt once more to ask the database for its columns; they are asked here.
+    Raises KoblingError where the page is not of the shape that is known.
     """
     from dbt.task.docs import DOCS_INDEX_FILE_PATH
 
-    target = home.state / "dbt"
-    # As the build wrote it, with the SQL that was run; generating the catalog writes another.
-    manifest = (target / "manifest.json").read_text(encoding="utf-8")
-    outcome = _dbt(settings, home, warehouse, ["docs", "generate", "--no-compile"], [])
-    if not outcome.success:
-        raise KoblingError(
-            f"dbt: its documentation could not be made. Expected a catalog of {warehouse.name}. "
-            f"See {home.logs / 'dbt' / 'dbt.log'}; the last warehouse stays."
-        )
-    catalog = (target / "catalog.json").read_text(encoding="utf-8")
+    manifest = (home.state / "dbt" / "manifest.json").read_text(encoding="utf-8")
+    catalog = json.dumps(_catalog(json.loads(manifest), warehouse))
     page = Path(DOCS_INDEX_FILE_PATH).read_text(encoding="utf-8")
     # Both name a file beside the page, which is not there.
     page = re.sub(r'<link rel="(?:canonical|shortcut icon)"[^>]*>', "", page)
@@ -119,6 +109,34 @@ def documentation(settings: Settings, home: Home, warehouse: Path) -> str:
             )
         page = page.replace(place, _anywhere(settings, home, warehouse, text))
     return page
+
+
+def _catalog(manifest: dict, warehouse: Path) -> dict:
+    """Every model and seed of a manifest with its columns in the warehouse, as dbt writes it."""
+    columns: dict[tuple[str, str], dict] = {}
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        for schema, table, name, kind, nth in con.execute(
+            "select schema_name, table_name, column_name, data_type, column_index "
+            "from duckdb_columns() where not internal order by all"
+        ).fetchall():
+            of = columns.setdefault((schema, table), {})
+            of[name] = {"name": name, "type": kind, "index": nth, "comment": None}
+    nodes = {
+        unique_id: {
+            "unique_id": unique_id,
+            "metadata": {
+                "type": node["config"]["materialized"], "schema": node["schema"],
+                "name": node["alias"], "database": node["database"], "comment": None,
+                "owner": None,
+            },
+            "columns": columns[node["schema"], node["alias"]],
+            "stats": {},
+        }
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in ("model", "seed")
+        and (node["schema"], node["alias"]) in columns
+    }  # fmt: skip
+    return {"metadata": {}, "nodes": nodes, "sources": {}, "errors": None}
 
 
 def _anywhere(settings: Settings, home: Home, warehouse: Path, text: str) -> str:

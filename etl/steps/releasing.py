@@ -156,12 +156,16 @@ def _checks_of(con, refresh: str, folder: Path) -> list[dict]:
         [SHOWN_ROWS],
     ).fetchall():
         failing.setdefault(number, []).append(tuple(json.loads(row_key).values()))
-    rows = con.execute(
-        "select * from quality.result where refresh_id = ? order by result_number", [refresh]
+    rows = (
+        con.execute(
+            "select * from quality.result where refresh_id = ? order by result_number", [refresh]
+        )
+        .pl()
+        .to_dicts()
     )
     results = quality.stored_results(con, refresh, with_failing=False)
     told = []
-    for row, result in zip(rows.pl().to_dicts(), results, strict=True):
+    for row, result in zip(rows, results, strict=True):
         room, _, table = result.check.suite.partition(".")
         table = table if room == "landing" else result.check.suite
         checked_sql, failing_sql = quality.queries(result.check, table)
