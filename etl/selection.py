@@ -98,6 +98,8 @@ def documentation(settings: Settings, home: Home, warehouse: Path) -> str:
     page = Path(DOCS_INDEX_FILE_PATH).read_text(encoding="utf-8")
     # Both name a file beside the page, which is not there.
     page = re.sub(r'<link rel="(?:canonical|shortcut icon)"[^>]*>', "", page)
+    # Angular fills these in; until then they would be addresses.
+    page = page.replace('xlink:href="{{', 'ng-attr-xlink:href="{{')
     policy = f'<meta http-equiv="Content-Security-Policy" content="{DOCS_POLICY}">'
     page = page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">{policy}', 1)
     for name, text in (("MANIFEST", manifest), ("CATALOG", catalog)):

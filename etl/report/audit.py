@@ -102,6 +102,7 @@ def linkage(flow: list[dict]) -> list[Html]:
                 ],
                 _sums(flow, "register", "table_name", "period"),
             ),
+            is_long=True,
         ),
     ]  # fmt: skip
 
@@ -168,6 +169,7 @@ def evidence(facts: dict) -> list[Html]:
                     for row in deliveries
                 ],
             ),
+            is_long=True,
         ),
     ]  # fmt: skip
 

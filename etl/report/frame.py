@@ -72,7 +72,7 @@ def internal(population: str | None) -> Html:
 def figure(name: str, caption: str, svg: str, files: Iterable[str]) -> Html:
     """A picture within the page, and the files beside it that hold the same."""
     links = [
-        [", ", element("a", file.rpartition(".")[2].upper(), href=file, download=True)]
+        [" ", element("a", file.rpartition(".")[2].upper(), href=file, download=True)]
         for file in files
     ]
     return element(
@@ -85,7 +85,7 @@ def figure(name: str, caption: str, svg: str, files: Iterable[str]) -> Html:
             aria_label=caption,
             tabindex=0,
         ),
-        element("figcaption", caption, links),
+        element("figcaption", caption, ".", links),
     )
 
 

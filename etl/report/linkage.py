@@ -256,6 +256,7 @@ def _classes(linkage: Linkage) -> list[Html]:
                 ],
                 _stages(linkage.quality, "register", "year"),
             ),
+            is_long=True,
         ),
         element("p", "Every class is in parquet/linkage_quality.parquet.", class_="legend"),
     ]  # fmt: skip
