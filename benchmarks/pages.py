@@ -18,13 +18,12 @@ from statistics import median
 import click
 
 from benchmarks.demo import machine
+from etl.report.quality import TREND_REFRESHES
 
 RESULT = Path(__file__).parent / "pages.json"
 CHECKS, REFRESHES, RUNS = 10_000, 500, 5
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 STATUSES = ("pass", "pass_with_findings", "fail", "not_applicable")
-# The first refresh and the last twenty: what the page is given, however many there were.
-TREND = 21
 
 
 def checks(n: int, refreshes: int) -> list[dict]:
@@ -37,7 +36,8 @@ def _check(nth: int, refreshes: int) -> dict:
     n_checked = 0 if status == "not_applicable" else 1000 + 7 * nth
     n_failing = 0 if status in ("pass", "not_applicable") else 1 + nth % 900
     column, register = f"c_kode_{nth % 40}", ("cpr", "lpr2", "lpr3", "patobank", "dcr")[nth % 5]
-    told = sorted({1, *range(max(1, refreshes - TREND + 2), refreshes + 1)})
+    # The first refresh and the last ones: what the page is given, however many there were.
+    told = sorted({1, *range(max(1, refreshes - TREND_REFRESHES + 1), refreshes + 1)})
     failing = [
         {"under": ["8ae897ab81d3"], "numbers": " ".join(str(3 * i) for i in range(1, n_failing))}
     ]

@@ -42,12 +42,14 @@ const filters = byId("filters");
 if (filters) {
   const held = byId("checks-all"), shown = byId("checks-shown"), found = byId("checks-found");
   // Kept as text by the browser; one article each.
-  const checks = held.textContent.split(/(?=<article )/).filter(Boolean).map(html => {
-    const facets = {};
-    for (const [, name, value] of html.slice(0, html.indexOf(">")).matchAll(/ data-(\w+)="([^"]*)"/g))
-      facets[name] = value;
-    return {html, facets};
-  });
+  const checks = [], all = held.textContent, mark = "<article ";
+  for (let at = all.indexOf(mark), next; at >= 0; at = next) {
+    next = all.indexOf(mark, at + 1);
+    const html = all.slice(at, next < 0 ? all.length : next), facets = {};
+    const head = html.slice(0, html.indexOf(">"));
+    for (const [, name, value] of head.matchAll(/ data-(\w+)="([^"]*)"/g)) facets[name] = value;
+    checks.push({html, facets});
+  }
   const chosen = [...filters.querySelectorAll("[data-by]")], text = byId("by-text");
   const textOf = check => check.text ??=
     check.html.replace(/<[^>]*>/g, " ").replace(/&amp;/g, "&").replace(/&lt;/g, "<")

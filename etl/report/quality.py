@@ -27,6 +27,8 @@ CHANGES = {
 FITNESS = ("unfit", "usable with findings", "usable")
 # Failing rows on the page, in spans: of one check, and of all together. The rest is a query away.
 SPANS_OF_A_CHECK, SPANS_OF_THE_PAGE = 200, 20_000
+# Refreshes that a trend shows: the first one and the last ones.
+TREND_REFRESHES = 20
 TREND_WIDTH, TREND_HEIGHT = 120, 24
 
 
@@ -358,8 +360,6 @@ def _facts(row: dict) -> Html:
     waiver = row.get("waiver")
     facts = {
         "Check": element("code", row.get("check_id")),
-        "Rows failing": f"{count(row.get('n_failing'))}{_share(row)}",
-        "Rows checked": count(row.get("n_checked")),
         "Tolerated": _tolerated(row),
         "Reason": row.get("reason"),
         "Severity": row.get("severity"),
@@ -376,7 +376,7 @@ def _facts(row: dict) -> Html:
     return element(
         "dl",
         [
-            element("div", element("dt", name), element("dd", value))
+            [element("dt", name), element("dd", value)]
             for name, value in facts.items()
             if value not in (None, "")
         ],
@@ -395,6 +395,8 @@ def _tolerated(row: dict) -> str:
 
 def _trend(points: list[dict]) -> Content:
     """The share of rows that fail, refresh by refresh, as a line and in words."""
+    if len(points) > TREND_REFRESHES + 1:
+        points = [points[0], *points[-TREND_REFRESHES:]]
     shares = [
         (point, point["n_failing"] / point["n_checked"])
         for point in points
@@ -420,9 +422,7 @@ def _trend(points: list[dict]) -> Content:
             element("polyline", points=line),
             viewBox=f"0 0 {TREND_WIDTH} {TREND_HEIGHT}",
             class_="trend",
-            role="img",
-            aria_label=f"Share of rows failing in {len(shares)} refreshes, up to "
-            f"{percent(most if any(share for _, share in shares) else 0, 2)} %",
+            aria_hidden="true",
         ),
         " ",
         words,
@@ -432,19 +432,12 @@ def _trend(points: list[dict]) -> Content:
 def _sql(row: dict) -> Content:
     """The rows that are looked at, and those among them that fail; else the expectation."""
     if row.get("failing_sql"):
-        return [
-            element("p", "Rows that fail:", class_="label"),
-            element("pre", row["failing_sql"], tabindex=0),
-            [
-                element("p", "Of these rows:", class_="label"),
-                element("pre", row["checked_sql"], tabindex=0),
-            ]
-            if row.get("checked_sql")
-            else None,
-        ]
+        of = row.get("checked_sql")
+        words = f"-- rows that fail\n{row['failing_sql']}"
+        return element("pre", words, f"\n-- of these rows\n{of}" if of else None)
     if not row.get("expectation"):
         return None
-    return element("pre", row["expectation"], " ", row.get("arguments") or "", tabindex=0)
+    return element("pre", row["expectation"], " ", row.get("arguments") or "")
 
 
 def _spans(failing: Iterable[dict], most: int) -> list[str]:
