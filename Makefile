@@ -7,7 +7,7 @@ export GX_ANALYTICS_ENABLED := False
 # Modules are compiled once: without this, where it is set, every command compiles them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint contracts released bench bench-demo bench-estimate bench-landing \
+.PHONY: help demo test test-browser lint contracts released bench bench-demo bench-estimate bench-landing \
 	bench-linkage bench-mock bench-postgres bench-refresh bench-studies coverage lock prove-linkage \
 	sources clean
 
@@ -19,6 +19,9 @@ demo: $(SETUP)    ## Mock registers to a released risk table, through the Airflo
 
 test: $(SETUP)    ## The whole suite, on at most four cores
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-browser: $(SETUP) ## The pages in a headless Chromium; says so where there is none
+	@$(BIN)/python -m pytest tests/test_browser.py $(ARGS)
 
 lint: $(SETUP)    ## ruff, import-linter, data contracts and their versions, sqlfluff
 	@$(BIN)/ruff check .

@@ -1,11 +1,15 @@
-"""Runs dbt over the lake: staging, cohorts and marts, with their contracts and tests.
+"""Runs dbt over the lake: staging, cohorts and marts, contracts, tests and documentation.
 
 dbt is loaded only here, when it is needed: its import takes seconds.
 """
 
+import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+
+import duckdb
 
 from etl.errors import KoblingError
 from etl.home import Home
@@ -63,3 +67,92 @@ def _progress(say: Callable[[str], None]) -> Callable[[object], None]:
                 say(f"dbt: {index} of {total} done")
 
     return follow
+
+
+# ------------------------------------------------------------------ dbt's own documentation
+
+# Nothing is asked of a server: the page is a program that reads what stands in it.
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data:; font-src data:"
+)
+# What tells when, where and by whom dbt was run, and nothing of the models.
+OF_THE_RUN = (
+    "generated_at", "invocation_id", "invocation_started_at", "user_id",
+    "send_anonymous_usage_stats", "env", "created_at", "build_path", "compiled_path", "root_path",
+    "patch_path", "run_started_at",
+)  # fmt: skip
+
+
+def documentation(settings: Settings, home: Home, warehouse: Path) -> str:
+    """dbt's documentation of the last build as one page, the same bytes wherever it was built.
+
+    It is dbt's own page with the manifest of the build in it, as `dbt docs generate --static` makes
+    it. That command starts dbt once more to ask the database for its columns; they are asked here.
+    Raises KoblingError where the page is not of the shape that is known.
+    """
+    from dbt.task.docs import DOCS_INDEX_FILE_PATH
+
+    manifest = (home.state / "dbt" / "manifest.json").read_text(encoding="utf-8")
+    catalog = json.dumps(_catalog(json.loads(manifest), warehouse))
+    page = Path(DOCS_INDEX_FILE_PATH).read_text(encoding="utf-8")
+    # Both name a file beside the page, which is not there.
+    page = re.sub(r'<link rel="(?:canonical|shortcut icon)"[^>]*>', "", page)
+    # Angular fills these in; until then they would be addresses.
+    page = page.replace('xlink:href="{{', 'ng-attr-xlink:href="{{')
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{DOCS_POLICY}">'
+    page = page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">{policy}', 1)
+    for name, text in (("MANIFEST", manifest), ("CATALOG", catalog)):
+        place = f'"{name}.JSON INLINE DATA"'
+        if place not in page or policy not in page:
+            raise KoblingError(
+                "dbt: its page of documentation has another shape than that of dbt-core 1.11. "
+                "Expected places for manifest and catalog. Correct etl/selection.py."
+            )
+        page = page.replace(place, _anywhere(settings, home, warehouse, text))
+    return page
+
+
+def _catalog(manifest: dict, warehouse: Path) -> dict:
+    """Every model and seed of a manifest with its columns in the warehouse, as dbt writes it."""
+    columns: dict[tuple[str, str], dict] = {}
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        for schema, table, name, kind, nth in con.execute(
+            "select schema_name, table_name, column_name, data_type, column_index "
+            "from duckdb_columns() where not internal order by all"
+        ).fetchall():
+            of = columns.setdefault((schema, table), {})
+            of[name] = {"name": name, "type": kind, "index": nth, "comment": None}
+    nodes = {
+        unique_id: {
+            "unique_id": unique_id,
+            "metadata": {
+                "type": node["config"]["materialized"], "schema": node["schema"],
+                "name": node["alias"], "database": node["database"], "comment": None,
+                "owner": None,
+            },
+            "columns": columns[node["schema"], node["alias"]],
+            "stats": {},
+        }
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in ("model", "seed")
+        and (node["schema"], node["alias"]) in columns
+    }  # fmt: skip
+    return {"metadata": {}, "nodes": nodes, "sources": {}, "errors": None}
+
+
+def _anywhere(settings: Settings, home: Home, warehouse: Path, text: str) -> str:
+    """JSON of dbt without the times and places of this run, as a script may hold it."""
+    for path, name in (
+        (home.lake, "KOBLING_LAKE"), (home.root, "KOBLING_HOME"), (settings.project, "CHECKOUT"),
+        (warehouse.stem, home.warehouse.stem),
+    ):  # fmt: skip
+        text = text.replace(str(path), name)
+
+    def kept(value):
+        if isinstance(value, dict):
+            return {k: kept(v) for k, v in value.items() if k not in OF_THE_RUN}
+        return [kept(one) for one in value] if isinstance(value, list) else value
+
+    told = json.dumps(kept(json.loads(text)), sort_keys=True, ensure_ascii=False)
+    return told.replace("</", "<\\/")

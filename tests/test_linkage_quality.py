@@ -13,7 +13,7 @@ from etl.personal_number import MADE_UP_REASON, REASONS
 from etl.quality import rates
 from etl.report.linkage import CONFLICTS, FAILED, boxes
 from etl.settings import CHECKOUT
-from tests.test_report import EVIDENCE, Reader
+from tests.test_report import EVIDENCE, Reader, page
 
 SEEDS = CHECKOUT / "dbt_project" / "seeds"
 MACROS = CHECKOUT / "dbt_project" / "macros"
@@ -163,42 +163,36 @@ def test_the_boxes_lead_from_rows_received_to_the_cohort_and_close():
 
 
 def test_the_page_has_every_number_and_names_the_items_of_record():
-    text = report.linkage_page(LINKAGE, EVIDENCE, TITLE)
+    text = page(linkage=LINKAGE, title=TITLE)
     read = Reader(text)
     assert read.unbalanced == []
     assert "<in>" not in text
     assert "<b>," not in text
     sections = {name: re.sub(r"\s+", " ", words) for name, words in read.text.items()}
-    assert "RECORD 6.3" in sections["flow"]
-    assert "RECORD 12.3" in sections["method"]
-    assert "RECORD 13.1" in sections["lost"]
+    assert "RECORD 6.3" in sections["linkage-flow"]
+    assert "RECORD 12.3" in sections["linkage-method"]
+    assert "RECORD 13.1" in sections["linkage-lost"]
     # Linked now and before, and the change.
-    assert "lpr2 t 1,228 1,200 28 97.72 1,000 99.00 −1.28" in sections["rates"]
-    assert "dcr t 7 7 0 100.00 – – –" in sections["rates"]
-    assert "lpr2 t 1,228 11 0 0.90" in sections["rates"]
-    assert "lpr2 1,234 1,230 1,228 1,200 1,200 1,200 34 97.72" in sections["flow"]
-    assert "lpr2 500 498 45 38" in sections["flow"]
-    assert "unknown unknown 34 30 28 0 0 0 34" in sections["classes"]
-    assert "numbers in a round 17" in sections["lost"]
-    assert "missing <b> 2" in sections["lost"]
-    assert f"{CONFLICTS['event_after_death']} lpr2 t_adm 3" in sections["conflicts"]
-    assert "only in hospital 1" in sections["conflicts"]
+    assert "lpr2 t 1,228 1,200 28 97.72 1,000 99.00 −1.28" in sections["linkage-rates"]
+    assert "dcr t 7 7 0 100.00 – – –" in sections["linkage-rates"]
+    assert "lpr2 t 1,228 11 0 0.90" in sections["linkage-rates"]
+    assert "lpr2 1,234 1,230 1,228 1,200 1,200 1,200 34 97.72" in sections["linkage-flow"]
+    assert "lpr2 500 498 45 38" in sections["linkage-flow"]
+    assert "unknown unknown 34 30 28 0 0 0 34" in sections["linkage-classes"]
+    assert "numbers in a round 17" in sections["linkage-lost"]
+    assert "missing <b> 2" in sections["linkage-lost"]
+    assert f"{CONFLICTS['event_after_death']} lpr2 t_adm 3" in sections["linkage-conflicts"]
+    assert "only in hospital 1" in sections["linkage-conflicts"]
 
 
-def test_the_page_of_nothing_says_so_and_asks_no_server():
-    for given in (LINKAGE, NOTHING):
-        read = Reader(report.linkage_page(given, EVIDENCE, TITLE))
-        names = {attrs.get("src") or attrs.get("href") for _, attrs in read.tags} - {None}
-        assert all(not re.match(r"\w+:|//", name) for name in names), names
-        assert "script" not in {tag for tag, _ in read.tags}
-        assert {"linkage_flow.svg", "linkage_flow.png", "index.html", "index.html#cohort"} <= names
-    assert "none." in Reader(report.linkage_page(NOTHING, EVIDENCE, TITLE)).text["conflicts"]
+def test_the_page_of_nothing_says_so():
+    assert "none." in Reader(page(linkage=NOTHING)).text["linkage-conflicts"]
 
 
 def test_the_page_says_for_whom_small_counts_stand():
-    real = report.linkage_page(LINKAGE, EVIDENCE | {"population": "real"}, TITLE)
+    real = page(evidence=EVIDENCE | {"population": "real"})
     assert "Small counts stand unmasked" in real
-    mock = report.linkage_page(LINKAGE, EVIDENCE | {"population": "mock"}, TITLE)
+    mock = page(evidence=EVIDENCE | {"population": "mock"})
     assert "made up" in mock
 
 
@@ -224,7 +218,7 @@ def test_a_table_scrolls_alone_so_that_a_phone_keeps_the_page():
                 self.depth -= self.stack.pop()
 
     regions = Regions()
-    regions.feed(report.linkage_page(LINKAGE, EVIDENCE, TITLE))
+    regions.feed(page(linkage=LINKAGE, title=TITLE))
     assert regions.outside == 0
     assert regions.inside > 8
 

@@ -9,11 +9,11 @@ where the two disagree the check has not been run. No result holds a value of th
 from etl.quality import past
 from etl.quality.checks import Check, structural_checks, written_checks
 from etl.quality.contents import row_contents
-from etl.quality.evaluation import key_columns, run
+from etl.quality.evaluation import key_columns, queries, run
 from etl.quality.fitness import fitness, touched
 from etl.quality.history import store, stored_results
 from etl.quality.pages import data_docs
-from etl.quality.results import Gate, Result, as_row, from_row, gate, headline
+from etl.quality.results import Gate, Result, as_row, from_row, gate, headline, packed
 from etl.quality.waivers import Waiver, hold_checks, read_waivers, standing, waived
 
 __all__ = [
@@ -29,7 +29,9 @@ __all__ = [
     "headline",
     "hold_checks",
     "key_columns",
+    "packed",
     "past",
+    "queries",
     "read_waivers",
     "row_contents",
     "run",

@@ -147,22 +147,26 @@ def _parts(name: str) -> tuple[str | None, str]:
 # ------------------------------------------------------------------ the failing rows, by our SQL
 
 
+def queries(check: Check, table_name: str) -> tuple[str, str]:
+    """SQL for the rows that a check is about, and for those of them that fail."""
+    batch = ".".join(f'"{part}"' for part in table_name.split("."))
+    if check.expectation == UNEXPECTED_ROWS:
+        of = (check.of or "select * from {batch}").format(batch=batch)
+        return of, check.kwargs["unexpected_rows_query"].format(batch=batch)
+    applies, fails = _conditions(check)
+    # Being unique needs a window function, which cannot stand in a `where`.
+    failing = (
+        f'select * from (select *, {fails} as " fails" from {batch} where {applies}) '
+        'as checked where " fails"'
+    )
+    return f"select * from {batch} where {applies}", failing
+
+
 def _rows(
     con: duckdb.DuckDBPyConnection, table_name: str, check: Check, key: Key
 ) -> tuple[int, tuple[Key, ...]]:
     """How many rows the check is about, and the key of each that fails, in order."""
-    batch = ".".join(f'"{part}"' for part in table_name.split("."))
-    if check.expectation == UNEXPECTED_ROWS:
-        of = (check.of or "select * from {batch}").format(batch=batch)
-        failing = check.kwargs["unexpected_rows_query"].format(batch=batch)
-    else:
-        applies, fails = _conditions(check)
-        of = f"select * from {batch} where {applies}"
-        # Being unique needs a window function, which cannot stand in a `where`.
-        failing = (
-            f'select * from (select *, {fails} as " fails" from {batch} where {applies}) '
-            'as checked where " fails"'
-        )
+    of, failing = queries(check, table_name)
     n_checked = con.execute(f"select count(*) from ({of}\n) as checked").fetchone()[0]
     named = ", ".join(f'"{column}"' for column in key)
     text = ", ".join(f"coalesce(cast(\"{column}\" as varchar), '')" for column in key)

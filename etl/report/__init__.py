@@ -6,24 +6,22 @@ and notes, and the document of estimates. Only words about method are its own.
 
 from etl.report.cohort import cohort_flow, flow_line, flow_table
 from etl.report.curves import cumulative_incidence
-from etl.report.dictionary import data_dictionary
 from etl.report.forest import forest_plot
-from etl.report.linkage import Linkage, linkage_flow, linkage_page
-from etl.report.page import DICTIONARY, LINKAGE, index_page
+from etl.report.linkage import Linkage, linkage_flow
+from etl.report.page import DATA_DOCS, DBT_DOCS, FIGURES, index_page
 from etl.report.stability import stability_strip
 
 __all__ = [
-    "DICTIONARY",
-    "LINKAGE",
+    "DATA_DOCS",
+    "DBT_DOCS",
+    "FIGURES",
     "Linkage",
     "cohort_flow",
     "cumulative_incidence",
-    "data_dictionary",
     "flow_line",
     "flow_table",
     "forest_plot",
     "index_page",
     "linkage_flow",
-    "linkage_page",
     "stability_strip",
 ]

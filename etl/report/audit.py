@@ -1,4 +1,4 @@
-"""What stands behind the results on the page: cohort, linkage, checks, evidence, files."""
+"""What stands behind the results on the page: cohort, rows of the linkage, evidence, files."""
 
 from collections import Counter
 
@@ -7,8 +7,6 @@ from etl.report.numbers import NONE, count, percent
 from etl.report.tables import Column, code, folded, number, table
 
 STAGES = ("received", "quarantined", "landed", "unlinked", "linked")
-STATUSES = ("fail", "not_run", "pass_with_findings", "not_applicable", "pass")
-COULD_FAIL = ("pass", "pass_with_findings", "fail")
 
 
 def cohort(attrition: list[dict]) -> Html:
@@ -104,6 +102,7 @@ def linkage(flow: list[dict]) -> list[Html]:
                 ],
                 _sums(flow, "register", "table_name", "period"),
             ),
+            is_long=True,
         ),
     ]  # fmt: skip
 
@@ -121,90 +120,6 @@ def _sums(flow: list[dict], *names: str) -> list[list[Content]]:
         ]
         for key, n in sorted(sums.items())
     ]
-
-
-# ------------------------------------------------------------------ checks
-
-
-def checks(rows: list[dict]) -> list[Html]:
-    """First those to look at, each with its reason; the others are folded away."""
-    n = Counter(row.get("status") for row in rows)
-    could_fail = sum(n[status] for status in COULD_FAIL)
-    sentence = (
-        f"{count(could_fail)} checks that could fail: {count(n['pass'])} pass, "
-        f"{count(n['pass_with_findings'])} pass with findings, {count(n['fail'])} fail. "
-        f"Apart from them {count(n['not_applicable'])} not applicable, "
-        f"{count(n['not_run'])} not run: neither counts as a pass."
-    )
-    rows = sorted(rows, key=_check_order)
-    look_at = [r for r in rows if r.get("status") not in ("pass", "not_applicable")]
-    rest = [r for r in rows if r.get("status") in ("pass", "not_applicable")]
-    return [
-        element("p", sentence),
-        _check_table("Checks with something to look at", look_at),
-        folded(
-            f"The other {count(len(rest))} checks", _check_table("Passed or not applicable", rest)
-        ),
-        element(
-            "p",
-            element("a", "Every check with its failing rows", href="data_docs/index.html"),
-            " (Data Docs, beside this page).",
-        ),
-    ]
-
-
-def _check_order(row: dict) -> tuple:
-    status = row.get("status")
-    place = STATUSES.index(status) if status in STATUSES else -1
-    return (place, *(str(row.get(name) or "") for name in ("suite", "check_id", "scope")))
-
-
-def _check_table(caption: str, rows: list[dict]) -> Html:
-    return table(
-        caption,
-        [
-            Column("Check"), Column("Where"), Column("Result"), number("Failing"),
-            number("Checked"), number("Tolerated"), Column("Severity"), Column("Category"),
-            Column("Why"),
-        ],
-        [
-            [
-                row.get("words") or row.get("check_id"),
-                [
-                    row.get("suite") or row.get("table_name"),
-                    element("small", " ", row["scope"]) if row.get("scope") else None,
-                ],
-                _result(row),
-                count(row.get("n_failing")),
-                count(row.get("n_checked")),
-                _tolerated(row),
-                row.get("severity"),
-                row.get("category"),
-                row.get("why"),
-            ]
-            for row in rows
-        ],
-    )  # fmt: skip
-
-
-def _result(row: dict) -> list[Content]:
-    status = str(row.get("status"))
-    look = status if status in STATUSES else None
-    return [
-        element("span", status.replace("_", " "), class_=f"status {look}" if look else "status"),
-        element("small", " ", row["reason"]) if row.get("reason") else None,
-    ]
-
-
-def _tolerated(row: dict) -> str:
-    words = []
-    if row.get("tolerated_rows") is not None:
-        words.append(f"{count(row['tolerated_rows'])} rows")
-    if row.get("tolerated_percent") is not None:
-        words.append(f"{row['tolerated_percent']:g} %")
-    if not words and row.get("threshold") is not None:
-        words.append(str(row["threshold"]))
-    return ", ".join(words) or "none"
 
 
 # ------------------------------------------------------------------ evidence and files
@@ -254,28 +169,23 @@ def evidence(facts: dict) -> list[Html]:
                     for row in deliveries
                 ],
             ),
+            is_long=True,
         ),
     ]  # fmt: skip
 
 
 def files(listed: list[dict]) -> list[Html]:
-    """What lies beside the page; the many pages of the data docs are folded away."""
-
-    def of(rows: list[dict]) -> Html:
-        return table(
-            "Files beside this page",
-            [Column("File"), number("Bytes")],
-            [
-                [element("a", row["path"], href=beside(row["path"])), count(row.get("bytes"))]
-                for row in rows
-            ],
-        )
-
-    docs = [row for row in listed if row["path"].startswith("data_docs/")]
+    """What lies beside the page."""
     return [
         element(
             "p", element("a", "evidence.json", href="evidence.json"), " names each with its hash."
         ),
-        of([row for row in listed if row not in docs]),
-        folded(f"Files of the data docs: {count(len(docs))}", of(docs)) if docs else Html(""),
+        table(
+            "Files beside this page",
+            [Column("File"), number("Bytes")],
+            [
+                [element("a", row["path"], href=beside(row["path"])), count(row.get("bytes"))]
+                for row in listed
+            ],
+        ),
     ]

@@ -1,18 +1,14 @@
 """The data dictionary: every register, table and column, as its contract says it. Pure.
 
-One HTML file that opens offline. It can be read without the script, which only searches.
+A section of the page. It can be read without the page's script, which only searches.
 """
 
-from base64 import b64encode
 from collections.abc import Iterable
-from hashlib import sha256
-from pathlib import Path
 
 from etl.registers import MISSING, Column, Register, Table, in_words
-from etl.report.html import Content, Html, element, raw
+from etl.report.html import Content, Html, element
 from etl.report.tables import scrolling
 
-STYLES = [Path(__file__).with_name(name) for name in ("page.css", "dictionary.css")]
 CLASSES = {
     "personal_number": "personal number",
     "quasi_identifier": "quasi-identifier",
@@ -27,96 +23,43 @@ ROLES = {
 DATE_FORMS = {"ISO": "1994-03-01", "DD/MM/YYYY": "01/03/1994", "DDMONYYYY": "01MAR1994"}
 SEPARATORS = {";": "semicolon", ",": "comma", ".": "point"}
 HEADS = ("Column", "Danish", "Meaning", "Type", "Codes and rules", "Years", "Class")
-# Hides the rows that lack a word, then the tables and registers of which no row is left.
-SCRIPT = """
-const box = document.querySelector(".search"), field = box.querySelector("input");
-const told = box.querySelector("output");
-const rows = [...document.querySelectorAll(".columns tbody tr")];
-const texts = rows.map(row => (row.textContent + " " + row.id).toLowerCase());
-function search() {
-  const words = field.value.toLowerCase().split(/\\s+/).filter(Boolean);
-  let shown = 0;
-  rows.forEach((row, nth) => {
-    row.hidden = !words.every(word => texts[nth].includes(word));
-    shown += !row.hidden;
-  });
-  for (const part of document.querySelectorAll("article, main > section"))
-    part.hidden = !part.querySelector(".columns tbody tr:not([hidden])");
-  told.textContent = words.length ? shown + " of " + rows.length + " columns" : "";
-}
-field.addEventListener("input", search);
-box.hidden = false;
-search();
-"""
 
 
-def data_dictionary(catalogue: Iterable[Register]) -> str:
-    """The whole page as text."""
+def data_dictionary(catalogue: Iterable[Register]) -> list[Html]:
+    """Every register, folded, after what holds for all of them and the field to search by."""
     catalogue = list(catalogue)
-    hash_ = b64encode(sha256(SCRIPT.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash_}'"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("title", "Data dictionary"),
-        element("style", raw("".join(path.read_text(encoding="utf-8") for path in STYLES))),
-    )
-    body = element(
-        "body",
-        element("a", "Skip to the registers", href="#registers", class_="skip"),
-        _header(catalogue),
+    return [
+        _introduction(catalogue),
         element(
             "div",
-            element("label", "Search", for_="words"),
+            element("label", "Search the columns", for_="words"),
             element("input", id="words", type="search", autocomplete="off", aria_describedby="how"),
-            element("output", for_="words"),
+            element("output", for_="words", id="words-found"),
             element(
                 "p",
                 "Words of a name, a meaning or a code system; all of them must stand in the row.",
                 id="how",
                 class_="legend",
             ),
-            class_="search",
+            class_="search scripted",
             role="search",
             hidden=True,
         ),
-        element(
-            "nav",
-            element(
-                "ul",
-                [element("li", element("a", r.name, href=f"#{r.name}")) for r in catalogue],
-            ),
-            aria_label="Registers",
-        ),
-        element("main", [_register(register) for register in catalogue], id="registers"),
-        element("script", raw(SCRIPT)),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+        [_register(register) for register in catalogue],
+    ]
 
 
-def _header(catalogue: list[Register]) -> Html:
+def _introduction(catalogue: list[Register]) -> Html:
     tables = [table for register in catalogue for table in register.tables]
     n_columns = sum(len(table.columns) for table in tables)
     missing = ", ".join(text for text in MISSING if text)
     return element(
-        "header",
-        element("h1", "Data dictionary"),
-        element(
-            "p",
-            "What the keepers of the registers hand over, as the data contracts say it.",
-            class_="question",
-        ),
-        element(
-            "p",
-            f"{len(catalogue)} registers, {len(tables)} tables, {n_columns} columns. A value is "
-            f"missing where it is empty, {missing}. A code is read by its shape, whenever it was "
-            "written; one of a book that was not in use then is told as a finding, and no row is "
-            "dropped for its codes.",
-        ),
-        element("p", element("a", "Back to the release", href="index.html")),
+        "p",
+        "What the keepers of the registers hand over, as the data contracts say it: "
+        f"{len(catalogue)} registers, {len(tables)} tables, {n_columns} columns. A value is "
+        f"missing where it is empty, {missing}. A code is read by its shape, whenever it was "
+        "written; one of a book that was not in use then is told as a finding, and no row is "
+        "dropped for its codes.",
     )
 
 
@@ -129,9 +72,11 @@ def _register(register: Register) -> Html:
         ("day it is complete to", "must be told" if register.needs_complete_to else "may be told"),
     ]
     return element(
-        "section",
-        element("h2", f"{register.name}: ", element("span", register.title, lang="da"),
-                id=register.name),
+        "details",
+        element(
+            "summary",
+            element("h3", f"{register.name}: ", element("span", register.title, lang="da")),
+        ),
         element("p", register.purpose),
         element(
             "p",
@@ -139,8 +84,9 @@ def _register(register: Register) -> Html:
             class_="facts",
         ),
         [_table(table) for table in register.tables],
-        aria_labelledby=register.name,
-    )  # fmt: skip
+        id=register.name,
+        class_="register",
+    )
 
 
 def _table(table: Table) -> Html:
@@ -151,7 +97,7 @@ def _table(table: Table) -> Html:
     return element(
         "article",
         element(
-            "h3",
+            "h4",
             element("code", table.name),
             ": ",
             element("span", table.danish, lang="da"),

@@ -18,25 +18,34 @@ VOID = {"img", "input", "meta"}
 
 def element(name: str, /, *children: Content, **attributes: str | int | bool | None) -> Html:
     """One element. `class_` gives class; an attribute that is None or False is left out."""
-    words = "".join(
-        f" {key.rstrip('_').replace('_', '-')}"
-        + ("" if value is True else f'="{escape(str(value), quote=True)}"')
-        for key, value in attributes.items()
-        if value is not None and value is not False
-    )
+    words = ""
+    for key, value in attributes.items():
+        if value is None or value is False:
+            continue
+        words += f" {key.rstrip('_').replace('_', '-')}"
+        if value is not True:
+            words += f'="{escape(str(value), quote=True)}"'
     if name in VOID:
         return Html(f"<{name}{words}>")
-    return Html(f"<{name}{words}>{joined(children)}</{name}>")
+    return Html(f"<{name}{words}>{_markup(children)}</{name}>")
 
 
 def joined(children: Content) -> Html:
-    if children is None:
-        return Html("")
-    if isinstance(children, Html):
+    return Html(_markup(children))
+
+
+def _markup(children: Content) -> str:
+    # By type, the most frequent first: a page has hundreds of thousands of children.
+    kind = type(children)
+    if kind is Html:
         return children
+    if kind is str:
+        return escape(children, quote=False)
+    if children is None:
+        return ""
     if isinstance(children, str | int | float):
-        return Html(escape(str(children), quote=False))
-    return Html("".join(map(joined, children)))
+        return escape(str(children), quote=False)
+    return "".join([_markup(child) for child in children])
 
 
 def raw(text: str) -> Html:

@@ -1,4 +1,4 @@
-"""How well the registers hang together: the page beside the release's own, and its picture.
+"""How well the registers hang together: a section of the page, and its picture.
 
 Answers what the RECORD statement asks of a linked study: how many persons came through at each
 stage (6.3), how rows were linked and how that was judged (12.3), and what was left out for want of
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from etl.report.cohort import Box, draw_boxes
 from etl.report.drawing import own_style
-from etl.report.frame import figure, internal, whole_page
+from etl.report.frame import part
 from etl.report.html import Content, Html, element
 from etl.report.numbers import count, percent
 from etl.report.tables import Column, folded, number, table
@@ -101,37 +101,24 @@ def _lost(loss: list[dict]) -> Counter:
     return lost
 
 
-# ------------------------------------------------------------------ the page
+# ------------------------------------------------------------------ the section
 
 
-def linkage_page(linkage: Linkage, evidence: dict, title: str) -> str:
-    """The whole page as text. Every number comes from the arguments."""
-    header = element(
-        "header",
-        element("h1", "Linkage quality"),
-        element("p", title, class_="question"),
-        element(
-            "p",
-            element("span", "release ", element("b", evidence.get("release_id"))),
-            class_="facts",
-        ),
-        internal(evidence.get("population")),
-        element("p", element("a", "Results", href="index.html"), ": the page of this release."),
-    )
-    sections = [
-        ("flow", "Flow (RECORD 6.3)", _flow(linkage)),
-        ("method", "Method (RECORD 12.3)", _method()),
-        ("rates", "Rates", _rates(linkage)),
-        ("lost", "What was left out (RECORD 13.1)", _left_out(linkage)),
-        ("classes", "By region, sex and year", _classes(linkage)),
-        ("conflicts", "Conflicts between registers", _conflicts(linkage)),
+def linkage_section(linkage: Linkage, picture: Html) -> list[Html]:
+    """Every part of it, `picture` among them. Every number comes from the arguments."""
+    parts = [
+        ("linkage-flow", "Flow (RECORD 6.3)", [picture, *_flow(linkage)]),
+        ("linkage-method", "Method (RECORD 12.3)", _method()),
+        ("linkage-rates", "Rates", _rates(linkage)),
+        ("linkage-lost", "What was left out (RECORD 13.1)", _left_out(linkage)),
+        ("linkage-classes", "By region, sex and year", _classes(linkage)),
+        ("linkage-conflicts", "Conflicts between registers", _conflicts(linkage)),
     ]
-    return whole_page(f"Linkage quality: {title}", "Skip to the flow", header, sections)
+    return [part(id_, heading, content, level=3) for id_, heading, content in parts]
 
 
 def _flow(linkage: Linkage) -> list[Html]:
     return [
-        figure("linkage_flow", CAPTION),
         table(
             "Rows of each register at each stage",
             [Column("Register"), *map(number, HEADS), number("Linked of landed, %")],
@@ -229,8 +216,9 @@ def _left_out(linkage: Linkage) -> list[Html]:
     return [
         element(
             "p",
-            "Rows that were left out are kept, with the reason. How persons left the study is on ",
-            element("a", "the page of the release", href="index.html#cohort"),
+            "Rows that were left out are kept, with the reason. How persons left the study is told "
+            "with ",
+            element("a", "the cohort", href="#cohort"),
             ".",
         ),
         table(
@@ -268,6 +256,7 @@ def _classes(linkage: Linkage) -> list[Html]:
                 ],
                 _stages(linkage.quality, "register", "year"),
             ),
+            is_long=True,
         ),
         element("p", "Every class is in parquet/linkage_quality.parquet.", class_="legend"),
     ]  # fmt: skip

@@ -53,9 +53,11 @@ def scrolling(caption: Content, *parts: Html, class_: str | None = None) -> Html
     )
 
 
-def folded(summary: str, *content: Content) -> Html:
-    """What few need to see, one key away; opened in print."""
-    return element("details", element("summary", summary), *content)
+def folded(summary: str, *content: Content, is_long: bool = False) -> Html:
+    """What few need to see, one key away; opened in print unless it is long."""
+    return element(
+        "details", element("summary", summary), *content, class_="long" if is_long else None
+    )
 
 
 def _text(caption: Content) -> str:

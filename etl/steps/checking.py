@@ -7,7 +7,7 @@ from pathlib import Path
 
 from etl import ledger, overrides, restricted
 from etl.errors import LIKE_A_NUMBER, QualityError, SettingsError
-from etl.home import Home, connect, digest, one_writer, open_home
+from etl.home import Home, connect, digest, one_writer, open_home, replace_text
 from etl.landing import current, record
 from etl.settings import Settings
 from etl.steps.selecting import data_id_of, require_warehouse
@@ -42,6 +42,7 @@ def check(settings: Settings, say: Say) -> None:
                 results = [*_landing_results(home), *_warehouse_results(con)]
                 quality.hold_checks(EXPECTATIONS, excepted.waivers, results)
                 results, standing = _confirmed(settings, home, con, results, excepted)
+                replace_text(data_docs_of(home, refresh), quality.data_docs(results))
                 quality.store(con, results, refresh)
                 _store_exceptions(con, excepted, results, standing, refresh)
             else:
@@ -72,6 +73,11 @@ def check(settings: Settings, say: Say) -> None:
                 "No estimate is made and the last release stays live; the failing rows stand in "
                 f"{home.warehouse}, table quality.failure, under refresh_id {refresh[:12]}…"
             )
+
+
+def data_docs_of(home: Home, refresh: str) -> Path:
+    """Great Expectations' Data Docs of a refresh; what it says is of all studies."""
+    return home.state / f"data-docs-{refresh}.html"
 
 
 def _tell(con, results: list, waived: frozenset[str], say: Say) -> None:

@@ -1,5 +1,7 @@
 """A study's release: tables, figures, pages and evidence, and what the live one says."""
 
+import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -9,8 +11,9 @@ from etl import release as releases
 from etl.errors import ReleaseError
 from etl.home import Home, connect, file_hash, one_writer, open_home, read_json, replace_json
 from etl.settings import Settings
+from etl.steps.checking import data_docs_of
 from etl.steps.estimating import estimated_key, evidence_keys, plan_of
-from etl.steps.selecting import select_key
+from etl.steps.selecting import dbt_docs_of, select_key
 from etl.steps.wording import Say
 
 
@@ -60,12 +63,12 @@ def _tell_released(home: Home, study: str, place: Path, keys: dict[str, str]) ->
 
 def _fill_release(settings: Settings, home: Home, con, definition, keys, folder: Path) -> None:
     """Everything a release holds; the page and the evidence last, since they name the rest."""
-    from etl import erasure, quality, report
+    from etl import erasure, report
 
     study, plan = definition.study_id, plan_of(definition)
     document = read_json(home.state / f"estimates-{study}.json")
     refresh = select_key(settings, home)
-    own_ids = releases.give_own_ids(con, study, restricted.keys_of(settings).of_release(study))
+    releases.give_own_ids(con, study, restricted.keys_of(settings).of_release(study))
     releases.export_tables(con, study, refresh, folder)
     releases.export_patients(
         folder, [o.name for o in definition.outcomes], [f.name for f in definition.factors]
@@ -84,11 +87,6 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         folder / "cumulative_incidence.png",
     )
     report.stability_strip(document, plan, folder / "stability.svg", folder / "stability.png")
-    results = [one.of_study(study, own_ids) for one in quality.stored_results(con, refresh)]
-    quality.data_docs(results, folder / "data_docs")
-    (folder / report.DICTIONARY).write_text(
-        report.data_dictionary(registers.catalogue().values()), encoding="utf-8"
-    )
     facts = {
         "study": study,
         "population": settings.population,
@@ -106,9 +104,11 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
     report.linkage_flow(
         linkage_of, folder / "linkage_flow.svg", folder / "linkage_flow.png", definition.title
     )
-    (folder / report.LINKAGE).write_text(
-        report.linkage_page(linkage_of, facts, definition.title), encoding="utf-8"
-    )
+    for name, place in (
+        (report.DATA_DOCS, data_docs_of(home, refresh)),
+        (report.DBT_DOCS, dbt_docs_of(home, refresh)),
+    ):
+        shutil.copyfile(place, folder / name)
     page = report.index_page(
         document=document,
         plan=plan,
@@ -117,12 +117,14 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         baseline_by=definition.baseline_by,
         intersections=_rows(con, "marts.criteria_intersections", study, "all"),
         codes=_rows(con, "marts.code_usage", study, "all"),
+        linkage=linkage_of,
         linkage_flow=flow,
-        checks=con.execute(
-            "select * from quality.result where refresh_id = ? order by result_number", [refresh]
-        )
-        .pl()
-        .to_dicts(),
+        checks=_checks_of(con, refresh, folder),
+        **_told_of_checks(con, study, document),
+        catalogue=registers.catalogue().values(),
+        figures={
+            name: (folder / f"{name}.svg").read_text(encoding="utf-8") for name in report.FIGURES
+        },
         evidence=facts,
         files=releases.listing(folder),
         title=definition.title,
@@ -132,8 +134,165 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
     releases.write_evidence(folder, facts)
 
 
+# Failing rows of one check that a page may show; they are packed, so many are few lines.
+SHOWN_ROWS = 20_000
+
+
+def _checks_of(con, refresh: str, folder: Path) -> list[dict]:
+    """Rows of quality.result with their SQL, and the study's failing rows as they were released."""
+    from etl import quality
+
+    failing: dict[int, list[tuple[str, ...]]] = {}
+    for number, row_key in con.execute(
+        f"""
+        select result_number, row_key
+        from '{folder / "parquet" / "failure.parquet"}'
+        qualify row_number() over (partition by result_number order by failure_number) <= ?
+        order by result_number, failure_number
+        """,
+        [SHOWN_ROWS],
+    ).fetchall():
+        failing.setdefault(number, []).append(tuple(json.loads(row_key).values()))
+    rows = (
+        con.execute(
+            "select * from quality.result where refresh_id = ? order by result_number", [refresh]
+        )
+        .pl()
+        .to_dicts()
+    )
+    results = quality.stored_results(con, refresh, with_failing=False)
+    trends, changes = _trends(con)
+    waivers = {waiver["check_name"]: waiver for waiver in _waivers(con)}
+    told = []
+    for row, result in zip(rows, results, strict=True):
+        room, _, table = result.check.suite.partition(".")
+        table = table if room == "landing" else result.check.suite
+        checked_sql, failing_sql = quality.queries(result.check, table)
+        told.append(
+            row
+            | {
+                "checked_sql": checked_sql,
+                "failing_sql": failing_sql,
+                "failing": quality.packed(failing.get(row["result_number"], ())),
+                "trend": trends.get(result.name, []),
+                "change": changes.get(result.name),
+                "waiver": waivers.get(result.name),
+            }
+        )
+    return told
+
+
+def _trends(con) -> tuple[dict[str, list[dict]], dict[str, str]]:
+    """By the name of the check: its trend, oldest first, and how it changed at last."""
+    trends: dict[str, list[dict]] = {}
+    changes: dict[str, str] = {}
+    for row in (
+        con.execute(
+            """
+            select
+                suite || ': ' || check_id as check_name,
+                data_number as refresh_number,
+                status,
+                n_checked,
+                n_failing,
+                change,
+                data_number = max(data_number) over () as is_now
+            from quality.trend
+            order by all
+            """
+        )
+        .pl()
+        .to_dicts()
+    ):
+        name, change, is_now = row.pop("check_name"), row.pop("change"), row.pop("is_now")
+        trends.setdefault(name, []).append(row)
+        if is_now:
+            changes[name] = change
+    return trends, changes
+
+
+def _waivers(con) -> list[dict]:
+    return [
+        row | dict(zip(("suite", "check_id"), row["check_name"].split(": "), strict=True))
+        for row in con.execute(
+            "select waiver_id as id, * exclude (waiver_id) from quality.waiver order by all"
+        )
+        .pl()
+        .to_dicts()
+    ]
+
+
+def _told_of_checks(con, study: str, document: dict) -> dict[str, list[dict]]:
+    """Waivers, overrides, the fitness of the marts and the sensitivity of the estimates."""
+    fitness: dict[str, dict] = {}
+    for row in (
+        con.execute(
+            """
+            select
+                mart_fitness.mart,
+                mart_fitness.fitness,
+                mart_fitness.check_name,
+                finding_estimate.outcome,
+                finding_estimate.factor
+            from quality.mart_fitness
+            left join quality.finding_estimate
+                on
+                    mart_fitness.check_name = finding_estimate.check_name
+                    and finding_estimate.study_id = ?
+            order by all
+            """,
+            [study],
+        )
+        .pl()
+        .to_dicts()
+    ):
+        mart = fitness.setdefault(
+            row["mart"], {"mart": row["mart"], "fitness": row["fitness"], "found": {}, "fed": {}}
+        )
+        if row["check_name"]:
+            mart["found"][row["check_name"]] = None
+        if row["outcome"]:
+            by = f" by {row['factor']}" if row["factor"] else ""
+            mart["fed"][f"{row['outcome']}{by}"] = None
+    return {
+        "waivers": _waivers(con),
+        "overrides": con.execute(
+            """
+            select check_name as "check", reviewer, reviewed_on, reason, status, n_rows as n
+            from quality.override
+            order by all
+            """
+        )
+        .pl()
+        .to_dicts(),
+        "fitness": [
+            {
+                "mart": mart["mart"],
+                "fitness": mart["fitness"],
+                "findings": [*mart["found"]],
+                "estimates": [*mart["fed"]],
+            }
+            for mart in fitness.values()
+        ],
+        "sensitivity": [
+            {
+                "check": row["check_name"],
+                "shift": row["shift_points"],
+                **{
+                    name: row[name]
+                    for name in (
+                        *("words", "outcome", "factor", "level", "n_affected", "estimate"),
+                        *("estimate_without", "high_risk", "high_risk_without"),
+                    )
+                },
+            }
+            for row in document["sensitivity"]
+        ],
+    }
+
+
 def _linkage_of(con, study: str):
-    """What the page on linkage is made from."""
+    """What the section on linkage is made from."""
     from etl.report import Linkage
 
     def of(query: str, *values: str) -> list[dict]:

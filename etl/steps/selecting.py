@@ -1,8 +1,10 @@
 """The warehouse of staging, cohorts and marts, built beside the old one and put in its place."""
 
+from pathlib import Path
+
 from etl import evidence, ledger, restricted, studies
 from etl.errors import KoblingError
-from etl.home import Home, connect, digest, one_writer, open_home, read_json, remove
+from etl.home import Home, connect, digest, one_writer, open_home, read_json, remove, replace_text
 from etl.landing import current, newest_complete_to
 from etl.settings import Settings
 from etl.steps.linking import lake_is_whole
@@ -34,6 +36,8 @@ def select(settings: Settings, say: Say) -> bool:
             )
         say(f"selecting {n_of(len(definitions), 'study', 'studies')} with dbt")
         selection.build(settings, home, beside, say)
+        docs = selection.documentation(settings, home, beside)
+        replace_text(dbt_docs_of(home, wanted), docs)
         with connect(settings, beside) as con:
             if home.warehouse.exists():
                 rates.carry_over(con, home.warehouse)
@@ -41,8 +45,16 @@ def select(settings: Settings, say: Say) -> bool:
             con.execute("checkpoint")
         beside.replace(home.warehouse)
         remove(home.warehouse.with_name(home.warehouse.name + ".wal"))
+        for old in home.state.glob("d*-docs-*.html"):
+            if wanted not in old.name:
+                remove(old)
         ledger.record(home, "selected", key=wanted)
         return True
+
+
+def dbt_docs_of(home: Home, key: str) -> Path:
+    """dbt's documentation of the warehouse that was selected under a key."""
+    return home.state / f"dbt-docs-{key}.html"
 
 
 def select_key(settings: Settings, home: Home) -> str:
