@@ -573,6 +573,29 @@ def estimate_table(file: Path, form: str, **asked: object) -> None:
     click.echo(rendered(answer(Request(file=file, **asked)), form))
 
 
+@main.command()
+@click.argument("before")
+@click.argument("after", required=False)
+def diff(before: str, after: str | None) -> None:
+    """Hold two releases of a study against each other.
+
+    What they were made from, rows by register, persons who came, went or stand differently,
+    attrition step by step, estimates, verdicts and checks. A release is named study/id, or by the
+    beginning of its id; without AFTER it is the live one.
+
+    \b
+    Example:
+        kobling diff 37fab6a1df6e c4e19b8d6ccf
+        kobling diff dlms/37fab6a1df6e
+    """
+    from etl import steps
+
+    study, slash, _ = before.rpartition("/")
+    if after is None and not slash:
+        raise click.UsageError("AFTER: not given. Expected it, or BEFORE as study/id.")
+    click.echo(steps.diff(Settings.from_environment(), before, after or f"{study}/current"))
+
+
 @main.group(cls=InStoryOrder)
 def study() -> None:
     """Write, check and explain studies: a study is a folder of data.

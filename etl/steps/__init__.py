@@ -5,6 +5,7 @@ anything to do: the same deliveries, definitions and code give the same key, and
 """
 
 from etl.steps.asking import (
+    diff,
     status,
     study_check,
     study_compare,
@@ -28,6 +29,7 @@ from etl.steps.selecting import select, select_key
 __all__ = [
     "check",
     "confirm",
+    "diff",
     "erase",
     "estimate",
     "evidence_keys",

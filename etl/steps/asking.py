@@ -103,6 +103,15 @@ def study_flow(settings: Settings, name: str) -> str:
     )
 
 
+def diff(settings: Settings, before: str, after: str) -> str:
+    """Two releases of one study held against each other, in words."""
+    from etl import difference
+
+    home = open_home(settings)
+    places = [difference.find(home, name) for name in (before, after)]
+    return difference.told(difference.compare(*places))
+
+
 def verify(settings: Settings, kept_head: str | None, say: Say) -> str:
     """The ledger's chain, deliveries and releases, hashed anew.
 

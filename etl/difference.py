@@ -1,0 +1,326 @@
+"""Two releases of one study side by side: what they were made from, rows, persons, steps, estimates
+and checks. Reads their Parquet files and their evidence, nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from etl import release as releases
+from etl.errors import ReleaseError
+from etl.home import Home, read_json
+
+# Grain: one row per register, table, stage and reason with another number of rows.
+ROWS = """
+    select
+        register,
+        table_name,
+        stage,
+        reason,
+        coalesce(before.n_rows, 0)::bigint as n_before,
+        coalesce(after.n_rows, 0)::bigint as n_after
+    from (
+        select register, table_name, stage, coalesce(reason, '') as reason, sum(n_rows) as n_rows
+        from {before}
+        group by all
+    ) as before
+    full join (
+        select register, table_name, stage, coalesce(reason, '') as reason, sum(n_rows) as n_rows
+        from {after}
+        group by all
+    ) as after using (register, table_name, stage, reason)
+    where coalesce(before.n_rows, 0) <> coalesce(after.n_rows, 0)
+    order by all
+"""
+# Grain: one row per way in which persons stand differently. A standing is the first criterion that
+# failed, `included`, or `no candidate`.
+PERSONS = """
+    select
+        coalesce(before.standing, 'no candidate') as before,
+        coalesce(after.standing, 'no candidate') as after,
+        count(*) as n_persons,
+        count(*) filter (where before.index_date <> after.index_date) as n_other_index_date
+    from (
+        select
+            person_id,
+            index_date,
+            case when is_included then 'included' else first_failed_criterion end as standing
+        from {before}
+    ) as before
+    full join (
+        select
+            person_id,
+            index_date,
+            case when is_included then 'included' else first_failed_criterion end as standing
+        from {after}
+    ) as after using (person_id)
+    where
+        before.standing is distinct from after.standing
+        or before.index_date is distinct from after.index_date
+    group by all
+    order by all
+"""
+# Grain: one row per step of either release with other persons, requisitions or words.
+STEPS = """
+    select
+        coalesce(after.criterion, before.criterion, '') as criterion,
+        coalesce(after.unit, before.unit) as unit,
+        before.n_excluded as n_excluded_before,
+        after.n_excluded as n_excluded_after,
+        before.n_out as n_out_before,
+        after.n_out as n_out_after
+    from {before} as before
+    full join {after} as after
+        on
+            before.criterion is not distinct from after.criterion
+            and before.unit = after.unit
+            and (before.criterion is not null or before.step = after.step)
+    where
+        before.n_excluded is distinct from after.n_excluded
+        or before.n_out is distinct from after.n_out
+    order by coalesce(after.step, before.step)
+"""
+# Grain: one row per outcome, group and horizon with another estimate.
+ESTIMATES = """
+    select
+        outcome,
+        factor,
+        level,
+        horizon_days,
+        before.n as n_before,
+        after.n as n_after,
+        before.events as events_before,
+        after.events as events_after,
+        before.estimate as estimate_before,
+        after.estimate as estimate_after,
+        100 * (after.estimate - before.estimate) as shift_points
+    from {before} as before
+    full join {after} as after using (outcome, factor, level, horizon_days)
+    where
+        before.n is distinct from after.n
+        or before.events is distinct from after.events
+        or before.estimate is distinct from after.estimate
+    order by outcome, factor, level, horizon_days
+"""
+# Grain: one row per verdict of the rule that is another.
+VERDICTS = """
+    select
+        outcome,
+        factor,
+        level,
+        horizon_days,
+        before.high_risk as high_risk_before,
+        after.high_risk as high_risk_after
+    from {before} as before
+    full join {after} as after using (outcome, factor, level, horizon_days)
+    where before.high_risk is distinct from after.high_risk
+    order by all
+"""
+# Grain: one row per check with another status or number of failing rows, deliveries added up.
+CHECKS = """
+    select
+        suite || ': ' || check_id as check_name,
+        before.status as status_before,
+        after.status as status_after,
+        before.n_failing as n_failing_before,
+        after.n_failing as n_failing_after
+    from (
+        select
+            suite,
+            check_id,
+            string_agg(distinct status, ', ' order by status) as status,
+            sum(n_failing)::bigint as n_failing
+        from {before}
+        group by all
+    ) as before
+    full join (
+        select
+            suite,
+            check_id,
+            string_agg(distinct status, ', ' order by status) as status,
+            sum(n_failing)::bigint as n_failing
+        from {after}
+        group by all
+    ) as after using (suite, check_id)
+    where
+        before.status is distinct from after.status
+        or before.n_failing is distinct from after.n_failing
+    order by all
+"""
+# What is compared, by the table of the release that it is read from.
+PARTS = {
+    "rows": ("linkage_flow", ROWS),
+    "persons": ("exclusion_reasons", PERSONS),
+    "steps": ("attrition", STEPS),
+    "estimates": ("risk", ESTIMATES),
+    "verdicts": ("rule", VERDICTS),
+    "checks": ("result", CHECKS),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs; every part is a list of rows, empty where nothing does."""
+
+    before: str
+    after: str
+    keys: list[dict]
+    deliveries: list[dict]
+    rows: list[dict]
+    persons: list[dict]
+    steps: list[dict]
+    estimates: list[dict]
+    verdicts: list[dict]
+    checks: list[dict]
+
+
+def find(home: Home, name: str) -> Path:
+    """A release by `study/id`, `study/current`, or the beginning of an id that only one has.
+
+    Raises ReleaseError where there is none, or more than one.
+    """
+    study, _, wanted = name.rpartition("/")
+    if study and wanted == "current" and (live := releases.current(home, study)):
+        return live
+    found = [
+        one
+        for one in releases.all_of(home)
+        if one.rpartition("/")[2].startswith(wanted) and study in ("", one.rpartition("/")[0])
+    ]
+    if len(found) != 1 or not wanted:
+        raise ReleaseError(
+            f"{name}: {len(found)} releases have this name. Expected one: study/id, study/current "
+            f"or the beginning of an id. There are: {', '.join(releases.all_of(home)) or 'none'}."
+        )
+    return home.releases / found[0]
+
+
+def compare(before: Path, after: Path) -> Difference:
+    """Hold two release folders of one study against each other.
+
+    Raises ReleaseError where they are of two studies: `kobling study compare` holds those.
+    """
+    if before.parent.name != after.parent.name:
+        raise ReleaseError(
+            f"{before.parent.name}, {after.parent.name}: found two studies. Expected two releases "
+            "of one. `kobling study compare` holds two studies against each other."
+        )
+    evidence = [read_json(place / releases.EVIDENCE) for place in (before, after)]
+    with duckdb.connect() as con:
+        parts = {
+            part: con.execute(
+                query.format(
+                    before=f"'{before / 'parquet' / table}.parquet'",
+                    after=f"'{after / 'parquet' / table}.parquet'",
+                )
+            )
+            .pl()
+            .to_dicts()
+            for part, (table, query) in PARTS.items()
+        }
+    return Difference(
+        before=f"{before.parent.name}/{before.name}",
+        after=f"{after.parent.name}/{after.name}",
+        keys=_keys(*evidence),
+        deliveries=_deliveries(*evidence),
+        **parts,
+    )
+
+
+def _keys(before: dict, after: dict) -> list[dict]:
+    """What the releases were made from: the keys and the contracts that are not the same."""
+    rows = []
+    for kind in ("keys", "contracts"):
+        one, other = before[kind], after[kind]
+        rows += [
+            {"key": name, "before": one.get(name), "after": other.get(name)}
+            for name in sorted(one.keys() | other.keys())
+            if one.get(name) != other.get(name)
+        ]
+    return rows
+
+
+def _deliveries(before: dict, after: dict) -> list[dict]:
+    """Delivered files that count in one release only, or with another content."""
+
+    def files(evidence: dict) -> dict[tuple, str]:
+        return {
+            (row["register"], row["table_name"], row["period"]): f"{row['path']} {row['sha256']}"
+            for row in evidence["deliveries"]
+        }
+
+    one, other = files(before), files(after)
+    return [
+        {
+            "register": slot[0],
+            "table": slot[1],
+            "period": slot[2],
+            "before": one.get(slot, " ").split()[0] if slot in one else None,
+            "after": other.get(slot, " ").split()[0] if slot in other else None,
+        }
+        for slot in sorted(one.keys() | other.keys(), key=str)
+        if one.get(slot) != other.get(slot)
+    ]
+
+
+# ------------------------------------------------------------------ in words
+
+TITLES = {
+    "keys": "Made from",
+    "deliveries": "Delivered files",
+    "rows": "Rows by register, table and stage",
+    "persons": "Persons who stand differently",
+    "steps": "Steps of the cohort flow",
+    "estimates": "Risks, in percent",
+    "verdicts": "Verdicts of the rule",
+    "checks": "Checks",
+}
+NONE = "–"
+HASH_DIGITS = 12
+
+
+def told(found: Difference) -> str:
+    """Every part that differs as a table, and a sentence for those that do not."""
+    lines = [f"{found.before} → {found.after}", ""]
+    same = []
+    for part, title in TITLES.items():
+        rows = getattr(found, part)
+        if not rows:
+            same.append(title.partition(",")[0].lower())
+            continue
+        lines += [title, *_table(rows), ""]
+    if same:
+        lines.append(f"No difference in: {', '.join(same)}.")
+    return "\n".join(lines).rstrip()
+
+
+def _table(rows: list[dict]) -> list[str]:
+    heads = [name.replace("_", " ") for name in rows[0]]
+    cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
+    is_number = [
+        all(row[name] is None or isinstance(row[name], int | float) for row in rows)
+        and not all(row[name] is None or isinstance(row[name], bool) for row in rows)
+        for name in rows[0]
+    ]
+    widths = [max(len(row[i]) for row in [heads, *cells]) for i in range(len(heads))]
+    return [
+        "  "
+        + "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, is_number, strict=True)
+        ).rstrip()
+        for row in [heads, *cells]
+    ]
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None or value == "":
+        return NONE
+    if isinstance(value, bool):
+        return "high-risk" if value else "not high-risk"
+    if isinstance(value, float):
+        return f"{value:+.2f}" if name == "shift_points" else f"{100 * value:.2f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = str(value)
+    return text[:HASH_DIGITS] + "…" if name in ("before", "after") and len(text) == 64 else text
