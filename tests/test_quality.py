@@ -20,7 +20,7 @@ from hypothesis import strategies as some
 from etl import quality, registers, studies
 from etl.errors import QualityError
 from etl.quality import Check, Gate, Result, evaluation
-from etl.quality.checks import SEVERITIES, TYPES
+from etl.quality.checks import SEVERITIES, SOURCES, TYPES
 from etl.quality.results import STATUSES, packed, unpacked
 from etl.settings import CHECKOUT
 from etl.steps.checking import ROOMS
@@ -1314,6 +1314,39 @@ def test_an_earlier_refresh_stays_as_it_was_and_the_same_one_is_not_doubled():
     assert con.execute("select count(*) from quality.failure").fetchone()[0] == 2
 
 
+def test_what_was_kept_before_checks_said_as_much_is_read_and_carried_over(tmp_path):
+    before, after = tmp_path / "before.duckdb", tmp_path / "after.duckdb"
+    old, new = a_result("fail", "fatal", n_failing=2), a_result("pass")
+    with duckdb.connect(before) as con:
+        quality.store(con, [old], "one")
+        for column in ("words_da", "since", "source"):
+            con.execute(f"alter table quality.result drop column {column}")
+        assert quality.stored_results(con) == [old]
+    with duckdb.connect(after) as con:
+        quality.carry_over(con, before)
+        quality.store(con, [new], "two")
+        assert quality.stored_results(con, "one") == [old]
+        assert quality.stored_results(con, "two") == [new]
+    with duckdb.connect(before) as con:
+        quality.store(con, [new], "two")  # in the very warehouse that lacks the columns
+        assert quality.stored_results(con, "two") == [new]
+    told = quality.as_row(old)
+    assert quality.from_row({name: told[name] for name in told if name != "source"}) == old
+
+
+def test_a_check_keeps_its_words_in_both_languages_its_source_and_its_first_day():
+    checks = [check for suite in SUITES for check in checks_of(suite)]
+    for check in checks:
+        assert check.words_da
+        assert check.words_da != check.words
+        assert check.since >= "2026-11-23"
+        assert check.source.partition(":")[0] in SOURCES
+    con = duckdb.connect()
+    results = [Result(check, "", "pass", 1, 0, "", ("id",), ()) for check in checks]
+    quality.store(con, results, "one")
+    assert {result.check for result in quality.stored_results(con)} == set(checks)
+
+
 def test_a_refresh_that_was_not_checked_is_red():
     con = duckdb.connect()
     assert quality.stored_gate(con, "one").state == "red"
@@ -1410,11 +1443,14 @@ GOOD = {
     "meta": {
         "id": "c_is_there",
         "words": "There is a c.",
+        "words_da": "Der er et c.",
         "severity": "fatal",
         "category": "completeness",
         "tolerated": {"rows": 0, "percent": 0},
         "why": "Because.",
+        "source": "our own",
         "owner": "data manager",
+        "since": "2024-02-29",
     },
 }
 
@@ -1452,6 +1488,10 @@ def meta(**changes) -> dict:
         (GOOD | {"meta": {"id": "x"}}, "meta lacks or does not know"),
         (meta(because="x"), "does not know because"),
         (meta(why=" "), "meta.why is empty"),
+        (meta(words_da=""), "meta.words_da is empty"),
+        (meta(source="somebody"), "source is 'somebody'"),
+        (meta(since="2023-02-29"), "since is '2023-02-29'"),
+        (meta(since="20240229"), "since is '20240229'"),
         (meta(severity="severe"), "severity is 'severe'"),
         (meta(category="quality"), "category is 'quality'"),
         (meta(tolerated={"rows": 1}), "tolerated is incomplete"),

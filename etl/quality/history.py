@@ -35,6 +35,9 @@ RESULT = {
     "checked_sql": pl.String,
     "own_key": pl.String,
     "key_columns": pl.String,
+    "words_da": pl.String,
+    "since": pl.String,
+    "source": pl.String,
 }
 FAILURE = {
     "refresh_id": pl.String,
@@ -60,6 +63,7 @@ def store(con: duckdb.DuckDBPyConnection, results: Iterable[Result], refresh_id:
         for table, columns in (("result", RESULT), ("failure", FAILURE)):
             body = ", ".join(f'"{name}" {TYPES[kind]}' for name, kind in columns.items())
             con.execute(f"create table if not exists quality.{table} ({body})")
+            _add_columns(con, table, columns)
         if refresh_id not in _refreshes(con):
             numbered = list(enumerate(in_order(results), start=1))
             _append(
@@ -88,6 +92,15 @@ def carry_over(con: duckdb.DuckDBPyConnection, before: Path) -> None:
     for (table,) in held:
         con.execute(f"create table quality.{table} as select * from before.quality.{table}")
     con.execute("detach before")
+    for table, columns in (("result", RESULT), ("failure", FAILURE)):
+        if (table,) in held:
+            _add_columns(con, table, columns)
+
+
+def _add_columns(con: duckdb.DuckDBPyConnection, table: str, columns: dict) -> None:
+    """Columns that are newer than the table are null in its rows: nobody said them then."""
+    for name, kind in columns.items():
+        con.execute(f'alter table quality.{table} add column if not exists "{name}" {TYPES[kind]}')
 
 
 def stored_gate(con: duckdb.DuckDBPyConnection, refresh_id: str) -> Gate:
@@ -128,7 +141,7 @@ def _is_there(con: duckdb.DuckDBPyConnection) -> bool:
 def _append(con: duckdb.DuckDBPyConnection, table: str, columns: dict, rows: list[tuple]) -> None:
     frame = pl.DataFrame(rows, schema=columns, orient="row")
     con.register("quality_rows", frame)
-    con.execute(f"insert into quality.{table} select * from quality_rows")
+    con.execute(f"insert into quality.{table} by name select * from quality_rows")
     con.unregister("quality_rows")
 
 
@@ -156,6 +169,9 @@ def _result_row(refresh_id: str, number: int, result: Result) -> tuple:
         check.of,
         json.dumps(check.key) if check.key else None,
         json.dumps(result.key_columns),
+        check.words_da,
+        check.since,
+        check.source,
     )
 
 
@@ -209,6 +225,7 @@ def _read(
                 arguments=row["arguments"],
                 of=row["checked_sql"],
                 key=tuple(json.loads(row["own_key"])) if row["own_key"] else None,
+                **{name: row.get(name) or "" for name in ("words_da", "since", "source")},
             ),
             scope=row["scope"],
             status=row["status"],
