@@ -49,6 +49,9 @@ coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/meth
 prove-linkage: $(SETUP) ## One million persons of whom it is known who is who: no merge, no split
 	@$(BIN)/python -m benchmarks.linkage_truth
 
+prove-checks: $(SETUP) ## Every check's fault planted in a clean mock: recall and false positives, in docs/checks.md
+	@$(BIN)/python -m benchmarks.checks
+
 sources: $(SETUP) ## Write the dbt sources from the contracts, the schema of studies from their language
 	@$(BIN)/python -m etl.registers.dbt_sources
 	@$(BIN)/python -m etl.studies.schema

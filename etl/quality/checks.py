@@ -4,6 +4,7 @@ import datetime
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from etl.errors import QualityError
 from etl.registers import Column, Table
@@ -296,11 +297,11 @@ def _arguments(kwargs: dict) -> str:
 def written_checks(folder: Path, suite: str) -> list[Check]:
     """The checks that people wrote for a suite: `landing.<register>.<table>` or `marts.<table>`.
 
+    They stand in the suite's file one by one, or as uses of a rule of `rules.json`.
     Raises QualityError naming the file and the check where one cannot be read as a check. A suite
     without a file has none.
     """
-    room, _, rest = suite.partition(".")
-    path = folder / room / f"{rest}.json"
+    path = _path(folder, suite)
     if not path.exists():
         return []
     try:
@@ -309,20 +310,22 @@ def written_checks(folder: Path, suite: str) -> list[Check]:
         raise QualityError(
             f"{path}: not readable as JSON ({error}). Expected a suite of expectations. Correct it."
         ) from None
-    if not isinstance(content, dict) or set(content) != {"name", "expectations"}:
+    if not isinstance(content, dict) or not (
+        {"name", "expectations"} <= set(content) <= {"name", "expectations", "rules"}
+    ):
         raise QualityError(
-            f"{path}: found something else than an object with name and expectations. Expected "
-            "just these two. Correct it."
+            f"{path}: found something else than an object with name and expectations, and if need "
+            "be rules. Expected just these. Correct it."
         )
     if content["name"] != suite:
         raise QualityError(
             f"{path}: the suite is named '{content['name']}'. Expected '{suite}', as the file is. "
             "Correct the name."
         )
-    checks = [
-        _written(path, suite, number, entry)
-        for number, entry in enumerate(content["expectations"], start=1)
+    entries = content["expectations"] + [
+        entry_of_rule(folder, path, use) for use in content.get("rules", [])
     ]
+    checks = [_written(path, suite, number, entry) for number, entry in enumerate(entries, start=1)]
     ids = [check.id for check in checks]
     for twice in sorted({id_ for id_ in ids if ids.count(id_) > 1}):
         raise QualityError(
@@ -330,6 +333,54 @@ def written_checks(folder: Path, suite: str) -> list[Check]:
             "rows are told apart by it. Rename one."
         )
     return checks
+
+
+def entry_of_rule(folder: Path, path: Path, use: dict) -> dict:
+    """The expectation that a suite's use of a rule stands for.
+
+    A rule of `rules.json` is an expectation with blanks ($column), written once for many tables. A
+    use names it and fills the blanks; what its `meta` says goes before what the rule says. Raises
+    QualityError where there is no such rule, or a blank is left.
+    """
+    rules = json.loads((folder / "rules.json").read_text(encoding="utf-8"))
+    name = use.get("rule") if isinstance(use, dict) else None
+    if name not in rules:
+        raise QualityError(
+            f"{path}: no rule '{name}'. Expected one of {', '.join(rules)}. Correct the name, or "
+            "write the rule in expectations/rules.json."
+        )
+    try:
+        filled = json.loads(json.dumps(rules[name]), object_hook=lambda node: filled_in(node, use))
+    except KeyError as error:
+        raise QualityError(
+            f"{path}: rule '{name}': nothing is given for {error}. Expected a value for every "
+            "blank of the rule. Add it."
+        ) from None
+    return {
+        "type": UNEXPECTED_ROWS,
+        "kwargs": {"unexpected_rows_query": filled["query"]},
+        "meta": filled["meta"] | use.get("meta", {}),
+    }
+
+
+def uses_of_rules(folder: Path, suite: str) -> dict[str, dict]:
+    """Check → how the suite's file fills the blanks of its rule, of the checks that have one."""
+    path = _path(folder, suite)
+    uses = json.loads(path.read_text(encoding="utf-8")).get("rules", []) if path.exists() else []
+    return {entry_of_rule(folder, path, use)["meta"]["id"]: use for use in uses}
+
+
+def _path(folder: Path, suite: str) -> Path:
+    room, _, rest = suite.partition(".")
+    return folder / room / f"{rest}.json"
+
+
+def filled_in(node: dict, use: dict) -> dict:
+    """The texts of an object with their blanks filled. Raises KeyError for one that is not."""
+    return {
+        key: Template(value).substitute(use) if isinstance(value, str) else value
+        for key, value in node.items()
+    }
 
 
 def _written(path: Path, suite: str, number: int, entry: dict) -> Check:
