@@ -52,6 +52,9 @@ coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/meth
 prove-linkage: $(SETUP) ## One million persons of whom it is known who is who: no merge, no split
 	@$(BIN)/python -m benchmarks.linkage_truth
 
+prove-checks: $(SETUP) ## Every check's fault planted in a clean mock: recall and false positives, in docs/checks.md
+	@$(BIN)/python -m benchmarks.checks
+
 sources: $(SETUP) ## Write what follows from contracts, the language of studies and the SQL: sources, schema, crosswalk
 	@$(BIN)/python -m etl.registers.dbt_sources
 	@$(BIN)/python -m etl.studies.schema

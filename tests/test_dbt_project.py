@@ -421,6 +421,7 @@ def test_every_mart_has_an_enforced_contract_with_a_key(lake):
         "linked_person_count",
         "number_finding",
         "prevalent_outcome",
+        "row_count",
         "time_to_event",
     }
     for node in marts:

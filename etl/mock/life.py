@@ -166,12 +166,14 @@ class Registrar:
     ) -> None:  # fmt: skip
         """The re-review of a requisition. `who_diagnosis` None is a blank one: not reviewable."""
         self._reviews += 1
+        if on is None:  # the review went on while the last cases still came in
+            on = max(dt.date(2022, 3, 1) + int(self.rng.integers(0, 400)) * DAY, of.requested)
         life.reviews.append(
             {
                 "record_id": f"DLMS-{self._reviews:04d}",
                 "k_inst": of.k_inst,
                 "k_rekvnr": of.k_rekvnr,
-                "reviewed_on": on or dt.date(2022, 3, 1) + int(self.rng.integers(0, 400)) * DAY,
+                "reviewed_on": on,
                 "who_diagnosis": who_diagnosis,
                 **seen,
             }

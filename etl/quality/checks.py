@@ -1,8 +1,10 @@
 """What a check is, and where checks come from: the contracts, and the files people wrote."""
 
+import datetime
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from etl.errors import QualityError
 from etl.registers import Column, Table
@@ -12,6 +14,9 @@ from etl.registers import Column, Table
 SEVERITIES = ("fatal", "convention", "characterisation")
 # Kahn et al. (2016), eGEMs 4(1):1244, and two of our own.
 CATEGORIES = ("conformance", "completeness", "plausibility", "timeliness", "linkage")
+
+# Where a rule comes from; what follows a colon says which part of it.
+SOURCES = ("register documentation", "contract", "IARC", "JRC-ENCR", "our own")
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
 # Every type that failing rows can be listed for: (arguments it needs, arguments it may have).
@@ -28,7 +33,10 @@ TYPES = {
     "expect_column_pair_values_a_to_be_greater_than_b": ({"column_A", "column_B"}, {"or_equal"}),
     UNEXPECTED_ROWS: ({"unexpected_rows_query"}, set()),
 }
-META = {"id", "words", "severity", "category", "tolerated", "why", "owner"}
+META = {
+    "id", "words", "words_da", "severity", "category", "tolerated", "why", "source", "owner",
+    "since",
+}  # fmt: skip
 OPTIONAL_META = {"of", "key"}
 
 
@@ -39,6 +47,11 @@ class Check:
     `tolerated_rows` and `tolerated_percent` are two bounds that both hold: a small share of a large
     register cannot hide many rows, nor a few rows a large share of a small table. None is no bound;
     one of them is always there, or the check could not fail.
+
+    `words` are English and `words_da` Danish. `since` is the day (ISO) from which the check has
+    existed, so that a result that an earlier refresh lacks is no surprise. `source` says where the
+    rule comes from, one of SOURCES and which part of it. The three are empty in what was kept
+    before checks told them.
     """
 
     suite: str
@@ -54,6 +67,9 @@ class Check:
     arguments: str  # the expectation's own, as JSON
     of: str | None = None  # SQL for the rows that an unexpected-rows check is about
     key: tuple[str, ...] | None = None  # what names a failing row, where not the table's own key
+    words_da: str = ""
+    since: str = ""
+    source: str = ""
 
     @property
     def kwargs(self) -> dict:
@@ -90,6 +106,7 @@ KEY_IS_NOT_FATAL = {
 }
 KEY_IS_FATAL = "Rows are joined on this key: one row more mixes two rows into one person's answer."
 SOME_MISTYPING_PERCENT = 0.1
+SINCE = "2026-11-24"  # a structural check is of this day, whatever table it comes to be on
 
 
 def structural_checks(table: Table) -> list[Check]:
@@ -119,6 +136,7 @@ def _key_is_unique(suite: str, table: Table) -> Check:
         suite,
         "key_is_unique",
         f"No two rows share {' + '.join(table.key)}.",
+        f"Ikke to rækker har samme {' + '.join(table.key)}.",
         "expect_column_values_to_be_unique" if single else "expect_compound_columns_to_be_unique",
         {"column": table.key[0]} if single else {"column_list": list(table.key)},
         severity="convention" if table.name in KEY_IS_NOT_FATAL else "fatal",
@@ -133,6 +151,7 @@ def _in_allowed_values(suite: str, column: Column) -> Check:
         suite,
         f"{column.name}_is_an_allowed_value",
         f"{column.name} is {_listed(column.allowed_values)}.",
+        f"{column.name} er {_listed(column.allowed_values, 'eller')}.",
         "expect_column_values_to_be_in_set",
         {"column": column.name, "value_set": values},
         why="The contract lists them; another value is read as none of them. A few are mistyped, "
@@ -141,11 +160,14 @@ def _in_allowed_values(suite: str, column: Column) -> Check:
 
 
 def _has_its_form(suite: str, column: Column) -> Check:
-    systems = f": {_listed(column.code_systems)}" if column.shapes else ""
+    def systems(or_: str) -> str:
+        return f": {_listed(column.code_systems, or_)}" if column.shapes else ""
+
     return _structural(
         suite,
         f"{column.name}_has_its_form",
-        f"{column.name} has the form that the contract gives{systems}.",
+        f"{column.name} has the form that the contract gives{systems('or')}.",
+        f"{column.name} har den form, som kontrakten angiver{systems('eller')}.",
         "expect_column_values_to_match_regex",
         {"column": column.name, "regex": column.form},
         why="A code of another form matches no code list. A few are mistyped, more is a change of "
@@ -205,6 +227,9 @@ def _is_of_its_era(suite: str, table: Table, column: Column) -> Check:
         expectation=UNEXPECTED_ROWS,
         arguments=_arguments({"unexpected_rows_query": f"{of} and not ({in_use})"}),
         of=of,
+        words_da=f"{column.name} er af en bog, der var i brug: {_eras_da(column)}.",
+        since=SINCE,
+        source=_contract(suite),
     )
 
 
@@ -217,10 +242,17 @@ def _eras(column: Column) -> str:
     return _listed(tuple(f"{shape.name} {shape.era}".strip() for shape in column.shapes))
 
 
+def _eras_da(column: Column) -> str:
+    return _listed(
+        tuple(f"{shape.name} {shape.era_da}".strip() for shape in column.shapes), "eller"
+    )
+
+
 def _structural(
     suite: str,
     id_: str,
     words: str,
+    words_da: str,
     expectation: str,
     kwargs: dict,
     *,
@@ -240,12 +272,19 @@ def _structural(
         owner="register keeper",
         expectation=expectation,
         arguments=_arguments(kwargs),
+        words_da=words_da,
+        since=SINCE,
+        source=_contract(suite),
     )
 
 
-def _listed(values: tuple[str, ...]) -> str:
+def _contract(suite: str) -> str:
+    return f"contract: etl/registers/{suite.split('.')[1]}.odcs.yaml"
+
+
+def _listed(values: tuple[str, ...], or_: str = "or") -> str:
     *most, last = values
-    return f"{', '.join(most)} or {last}" if most else last
+    return f"{', '.join(most)} {or_} {last}" if most else last
 
 
 def _arguments(kwargs: dict) -> str:
@@ -258,11 +297,11 @@ def _arguments(kwargs: dict) -> str:
 def written_checks(folder: Path, suite: str) -> list[Check]:
     """The checks that people wrote for a suite: `landing.<register>.<table>` or `marts.<table>`.
 
+    They stand in the suite's file one by one, or as uses of a rule of `rules.json`.
     Raises QualityError naming the file and the check where one cannot be read as a check. A suite
     without a file has none.
     """
-    room, _, rest = suite.partition(".")
-    path = folder / room / f"{rest}.json"
+    path = _path(folder, suite)
     if not path.exists():
         return []
     try:
@@ -271,20 +310,22 @@ def written_checks(folder: Path, suite: str) -> list[Check]:
         raise QualityError(
             f"{path}: not readable as JSON ({error}). Expected a suite of expectations. Correct it."
         ) from None
-    if not isinstance(content, dict) or set(content) != {"name", "expectations"}:
+    if not isinstance(content, dict) or not (
+        {"name", "expectations"} <= set(content) <= {"name", "expectations", "rules"}
+    ):
         raise QualityError(
-            f"{path}: found something else than an object with name and expectations. Expected "
-            "just these two. Correct it."
+            f"{path}: found something else than an object with name and expectations, and if need "
+            "be rules. Expected just these. Correct it."
         )
     if content["name"] != suite:
         raise QualityError(
             f"{path}: the suite is named '{content['name']}'. Expected '{suite}', as the file is. "
             "Correct the name."
         )
-    checks = [
-        _written(path, suite, number, entry)
-        for number, entry in enumerate(content["expectations"], start=1)
+    entries = content["expectations"] + [
+        entry_of_rule(folder, path, use) for use in content.get("rules", [])
     ]
+    checks = [_written(path, suite, number, entry) for number, entry in enumerate(entries, start=1)]
     ids = [check.id for check in checks]
     for twice in sorted({id_ for id_ in ids if ids.count(id_) > 1}):
         raise QualityError(
@@ -292,6 +333,54 @@ def written_checks(folder: Path, suite: str) -> list[Check]:
             "rows are told apart by it. Rename one."
         )
     return checks
+
+
+def entry_of_rule(folder: Path, path: Path, use: dict) -> dict:
+    """The expectation that a suite's use of a rule stands for.
+
+    A rule of `rules.json` is an expectation with blanks ($column), written once for many tables. A
+    use names it and fills the blanks; what its `meta` says goes before what the rule says. Raises
+    QualityError where there is no such rule, or a blank is left.
+    """
+    rules = json.loads((folder / "rules.json").read_text(encoding="utf-8"))
+    name = use.get("rule") if isinstance(use, dict) else None
+    if name not in rules:
+        raise QualityError(
+            f"{path}: no rule '{name}'. Expected one of {', '.join(rules)}. Correct the name, or "
+            "write the rule in expectations/rules.json."
+        )
+    try:
+        filled = json.loads(json.dumps(rules[name]), object_hook=lambda node: filled_in(node, use))
+    except KeyError as error:
+        raise QualityError(
+            f"{path}: rule '{name}': nothing is given for {error}. Expected a value for every "
+            "blank of the rule. Add it."
+        ) from None
+    return {
+        "type": UNEXPECTED_ROWS,
+        "kwargs": {"unexpected_rows_query": filled["query"]},
+        "meta": filled["meta"] | use.get("meta", {}),
+    }
+
+
+def uses_of_rules(folder: Path, suite: str) -> dict[str, dict]:
+    """Check → how the suite's file fills the blanks of its rule, of the checks that have one."""
+    path = _path(folder, suite)
+    uses = json.loads(path.read_text(encoding="utf-8")).get("rules", []) if path.exists() else []
+    return {entry_of_rule(folder, path, use)["meta"]["id"]: use for use in uses}
+
+
+def _path(folder: Path, suite: str) -> Path:
+    room, _, rest = suite.partition(".")
+    return folder / room / f"{rest}.json"
+
+
+def filled_in(node: dict, use: dict) -> dict:
+    """The texts of an object with their blanks filled. Raises KeyError for one that is not."""
+    return {
+        key: Template(value).substitute(use) if isinstance(value, str) else value
+        for key, value in node.items()
+    }
 
 
 def _written(path: Path, suite: str, number: int, entry: dict) -> Check:
@@ -327,6 +416,13 @@ def _written(path: Path, suite: str, number: int, entry: dict) -> Check:
         raise refuse(f"severity is '{given['severity']}'", f"one of {', '.join(SEVERITIES)}")
     if given["category"] not in CATEGORIES:
         raise refuse(f"category is '{given['category']}'", f"one of {', '.join(CATEGORIES)}")
+    if given["source"].partition(":")[0] not in SOURCES:
+        raise refuse(
+            f"source is '{given['source']}'",
+            f"{', '.join(SOURCES)}, and after a colon which part of it",
+        )
+    if not _is_a_day(given["since"]):
+        raise refuse(f"since is '{given['since']}'", "the day it was added, as 2024-06-01")
     _hold_tolerated(given["tolerated"], refuse)
     _hold_queries(entry["type"], kwargs, given, refuse)
     return Check(
@@ -343,7 +439,17 @@ def _written(path: Path, suite: str, number: int, entry: dict) -> Check:
         arguments=_arguments(kwargs),
         of=given.get("of"),
         key=tuple(given["key"]) if "key" in given else None,
+        words_da=given["words_da"],
+        since=given["since"],
+        source=given["source"],
     )
+
+
+def _is_a_day(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _hold_tolerated(tolerated: dict, refuse) -> None:

@@ -35,6 +35,9 @@ RESULT = {
     "own_key": pl.String,
     "key_columns": pl.String,
     "n_confirmed": pl.Int64,
+    "words_da": pl.String,
+    "since": pl.String,
+    "source": pl.String,
 }
 FAILURE = {
     "refresh_id": pl.String,
@@ -101,7 +104,7 @@ def _is_there(con: duckdb.DuckDBPyConnection) -> bool:
 def _append(con: duckdb.DuckDBPyConnection, table: str, columns: dict, rows: list[tuple]) -> None:
     frame = pl.DataFrame(rows, schema=columns, orient="row")
     con.register("quality_rows", frame)
-    con.execute(f"insert into quality.{table} select * from quality_rows")
+    con.execute(f"insert into quality.{table} by name select * from quality_rows")
     con.unregister("quality_rows")
 
 
@@ -130,6 +133,9 @@ def _result_row(refresh_id: str, number: int, result: Result) -> tuple:
         json.dumps(check.key) if check.key else None,
         json.dumps(result.key_columns),
         result.n_confirmed,
+        check.words_da,
+        check.since,
+        check.source,
     )
 
 
@@ -186,6 +192,7 @@ def _read(con: duckdb.DuckDBPyConnection, refresh_id: str, *, with_failing: bool
                 arguments=row["arguments"],
                 of=row["checked_sql"],
                 key=tuple(json.loads(row["own_key"])) if row["own_key"] else None,
+                **{name: row.get(name) or "" for name in ("words_da", "since", "source")},
             ),
             scope=row["scope"],
             status=row["status"],

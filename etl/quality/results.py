@@ -180,7 +180,8 @@ def as_row(result: Result) -> dict:
 
 
 def from_row(row: dict) -> Result:
-    check = {name: row[name] for name in Check.__dataclass_fields__}
+    """Records of deliveries outlive what a check tells: what they do not hold is left empty."""
+    check = {name: row[name] for name in Check.__dataclass_fields__ if name in row}
     return Result(
         check=Check(**check | {"key": tuple(row["key"]) if row["key"] else None}),
         scope=row["scope"],

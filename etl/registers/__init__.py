@@ -48,6 +48,11 @@ class Shape:
         """The years in words; empty where it is always the book."""
         return in_words(self.first_year, self.last_year)
 
+    @property
+    def era_da(self) -> str:
+        """The years in Danish words."""
+        return self.era.replace("from ", "fra ").replace("to ", "til ")
+
 
 def in_words(first_year: int | None, last_year: int | None) -> str:
     """From one year to another, both included; None is open."""
