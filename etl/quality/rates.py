@@ -95,14 +95,16 @@ def _give(con: duckdb.DuckDBPyConnection, kept: Kept, data_id: str) -> str | Non
 
 
 def carry_over(con: duckdb.DuckDBPyConnection, before: Path) -> None:
-    """Take the rates of earlier refreshes into a new warehouse from the one it will replace."""
+    """Take the counts of earlier refreshes into a new warehouse from the one it will replace."""
+    con.execute("create schema if not exists quality")
     con.execute(f"attach '{before}' as before (read_only)")
-    if con.execute(
-        "select count(*) from duckdb_tables() where database_name = 'before' "
-        "and schema_name = 'quality' and table_name = 'rate_of_refresh'"
-    ).fetchone()[0]:
-        con.execute("create schema if not exists quality")
-        con.execute("create table quality.rate_of_refresh as from before.quality.rate_of_refresh")
+    held = con.execute(
+        "select table_name from duckdb_tables() "
+        "where database_name = 'before' and schema_name = 'quality'"
+    ).fetchall()
+    for kept in KEPT:
+        if (kept.table,) in held:
+            con.execute(f"create table quality.{kept.table} as from before.quality.{kept.table}")
     con.execute("detach before")
 
 
