@@ -4,7 +4,7 @@ Pure: counts in, tables out. docs/why-nothing-small-leaves.md has the rules and 
 """
 
 from etl.disclosure.study import Aggregates, Factor, Protected, protect_study, statements
-from etl.disclosure.tables import SafeTable, only_safe
+from etl.disclosure.tables import SafeTable, only_safe, stated
 from etl.disclosure.worlds import DIFFERENCING, PRIMARY, RESTS, SECONDARY, Statements, protect
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "only_safe",
     "protect",
     "protect_study",
+    "stated",
     "statements",
 ]

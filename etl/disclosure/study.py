@@ -146,7 +146,10 @@ def _groups(numbers: Aggregates) -> tuple[str, ...]:
 
 def _say_baseline(said: Statements, numbers: Aggregates) -> None:
     """Persons by level of every factor and by the groups of Table 1."""
-    n = {(r["characteristic"], r["level"], r["group_level"]): r["n_persons"] for r in numbers.baseline}
+    n = {
+        (r["characteristic"], r["level"], r["group_level"]): r["n_persons"]
+        for r in numbers.baseline
+    }
     groups = _groups(numbers)
     for factor in numbers.factors:
         cells: dict[tuple[str, str], str] = {}
@@ -159,7 +162,9 @@ def _say_baseline(said: Statements, numbers: Aggregates) -> None:
                     f"persons/{factor.name}/{level}/{group}", n[factor.name, level, group]
                 )
             of_level = [cell for (one, _), cell in cells.items() if one == level]
-            said.exact(("persons", factor.name, level), of_level, cost=15 if level == MISSING else 30)
+            said.exact(
+                ("persons", factor.name, level), of_level, cost=15 if level == MISSING else 30
+            )
             said.watch(f"persons/{factor.name}/{level}", of_level)
             if len(groups) > 1 and not is_own:
                 for group in groups:
@@ -272,7 +277,9 @@ def _kind(said: Statements, of: str, kind: str, until: int) -> list[str]:
     return [
         name
         for name in _all_of(said, of)
-        if name.startswith(start) and name[len(start) :].isdigit() and int(name[len(start) :]) <= until
+        if name.startswith(start)
+        and name[len(start) :].isdigit()
+        and int(name[len(start) :]) <= until
     ]
 
 
@@ -427,7 +434,9 @@ def _persons_for(risk: float, width: float) -> float:
     z = NORMAL
 
     def wider(n: float) -> float:
-        return 2 * z * (risk * (1 - risk) / n + z * z / (4 * n * n)) ** 0.5 / (1 + z * z / n) - width
+        return (
+            2 * z * (risk * (1 - risk) / n + z * z / (4 * n * n)) ** 0.5 / (1 + z * z / n) - width
+        )
 
     low, high = 1e-3, 1e12
     if wider(low) <= 0:
@@ -448,9 +457,7 @@ def _say_union(said: Statements, numbers: Aggregates, factor: Factor) -> None:
     if not factor.parts:
         return
     columns = {""}
-    columns |= {
-        f"{outcome}/": None for outcome, _ in numbers.outcomes
-    }.keys()
+    columns |= {f"{outcome}/": None for outcome, _ in numbers.outcomes}.keys()
     for outcome in columns:
         if outcome:
             of = f"{outcome}{factor.name}/{factor.high}"
@@ -506,9 +513,7 @@ def _flow(numbers: Aggregates, shown: _Shown) -> SafeTable:
             (row["step"], row["label"], row["unit"], shown("flow", step, "in"),
              shown("flow", step, "excluded"), out)
         )  # fmt: skip
-    return made_safe(
-        "cohort_flow", ("step", "label", "unit", "n_in", "n_excluded", "n_out"), rows
-    )
+    return made_safe("cohort_flow", ("step", "label", "unit", "n_in", "n_excluded", "n_out"), rows)
 
 
 def _baseline(numbers: Aggregates, shown: _Shown) -> SafeTable:
@@ -548,8 +553,10 @@ def _medians(numbers: Aggregates, shown: _Shown, threshold: int) -> SafeTable:
         if row["characteristic"] in factors or row["level"] != KNOWN:
             continue
         group = row["group_level"]
-        size = shown("cohort") if group == EVERYBODY else shown(
-            "persons", numbers.baseline_by or "", group
+        size = (
+            shown("cohort")
+            if group == EVERYBODY
+            else shown("persons", numbers.baseline_by or "", group)
         )
         enough = size is not None and row["n_persons"] >= 4 * threshold
         values = [
@@ -563,9 +570,7 @@ def _medians(numbers: Aggregates, shown: _Shown, threshold: int) -> SafeTable:
 
 
 def _lines(numbers: Aggregates) -> Iterator[tuple[str, int, str, str, dict]]:
-    found = {
-        (r["outcome"], r["horizon_days"], r["factor"], r["level"]): r for r in numbers.risks
-    }
+    found = {(r["outcome"], r["horizon_days"], r["factor"], r["level"]): r for r in numbers.risks}
     for outcome, _ in numbers.outcomes:
         for horizon in sorted(numbers.horizons_days):
             yield outcome, horizon, ALL, ALL, found[outcome, horizon, ALL, ALL]
@@ -668,7 +673,9 @@ def _followed(numbers: Aggregates, said, shown: _Shown, threshold: int) -> SafeT
 
 
 def _prevalent(numbers: Aggregates, shown: _Shown) -> SafeTable:
-    rows: list[tuple[Value, ...]] = [(name, shown("prevalent", name)) for name, _ in numbers.outcomes]
+    rows: list[tuple[Value, ...]] = [
+        (name, shown("prevalent", name)) for name, _ in numbers.outcomes
+    ]
     return made_safe("prevalent", ("outcome", "n_prevalent"), rows)
 
 

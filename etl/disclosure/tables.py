@@ -44,3 +44,17 @@ def only_safe(*tables: object) -> None:
                 f"a {type(table).__name__} was about to be exported. Expected a SafeTable, made by "
                 "etl.disclosure. Have it made there."
             )
+
+
+def stated(name: str, facts: list[tuple[str, str]]) -> SafeTable:
+    """Words about the study, the rules and the evidence: texts only, nothing counted.
+
+    Raises DisclosureError on anything that is no text.
+    """
+    for head, words in facts:
+        if not isinstance(head, str) or not isinstance(words, str):
+            raise DisclosureError(
+                f"{name}: {head} is a {type(words).__name__}. Expected words; a number goes "
+                "through disclosure control."
+            )
+    return made_safe(name, ("head", "words"), list(facts))

@@ -151,9 +151,15 @@ def protect(
             continue
         if 0 < claim.count < said.threshold:
             hidden[key] = PRIMARY
-        elif claim.count and claim.is_exact and any(
-            0 < abs(claim.count - earlier["printed"].get(" / ".join(key), claim.count)) < said.threshold
-            for earlier in before
+        elif (
+            claim.count
+            and claim.is_exact
+            and any(
+                0
+                < abs(claim.count - earlier["printed"].get(" / ".join(key), claim.count))
+                < said.threshold
+                for earlier in before
+            )
         ):
             hidden[key] = DIFFERENCING
     _let_fall(said, hidden)
@@ -248,15 +254,15 @@ class _Search:
         said, threshold = self.said, self.said.threshold
         reach = 4 * threshold + abs(target.high - target.low)
         loose = [
-            key
-            for key, claim in said.claims.items()
-            if key not in self.hidden and claim.count != 0
+            key for key, claim in said.claims.items() if key not in self.hidden and claim.count != 0
         ]
         number = {key: len(self.names) + n for n, key in enumerate(loose)}
         size = len(self.names) + len(loose)
         rows, columns, values, lows, highs = [], [], [], [], []
 
-        def add(weights: Sum, row_low: float, row_high: float, claims: tuple = (), slack=0.0) -> None:
+        def add(
+            weights: Sum, row_low: float, row_high: float, claims: tuple = (), slack=0.0
+        ) -> None:
             for way in (1, -1):
                 bound = row_low if way == 1 else row_high
                 if np.isinf(bound):
