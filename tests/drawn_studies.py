@@ -133,3 +133,33 @@ def _risk(factor: str, level: str, persons: Persons, who: np.ndarray) -> dict:
         "at_risk": risk.at_risk, "estimate": risk.estimate, "recommended_lower": lower,
         "recommended_upper": upper,
     }  # fmt: skip
+
+
+def truth(persons: Persons, days: list[int], by: str | None = "grade") -> dict[tuple, int]:
+    """Every count that an attacker may ask for, by name, straight from the persons."""
+    names = {f.name: np.array([*f.levels, "missing"]) for f in FACTORS}
+    level_of = {f: names[f][persons.levels[f]] for f in names}
+    groups = names[by] if by else ["all"]
+    counts = {("cohort",): len(persons.days)}
+    counts |= {("left", step): n for step, n in enumerate(persons.excluded, 1)}
+    for factor, own in level_of.items():
+        for level in names[factor]:
+            for group in groups:
+                here = (own == level) & ((level_of[by] == group) if by else True)
+                counts["persons", factor, str(level), str(group)] = int(here.sum())
+    spans = {"(all)": days, **{factor: [0] for factor in names}}
+    for factor, ends in spans.items():
+        for level in ["(all)"] if factor == "(all)" else names[factor]:
+            who = np.ones(len(persons.days), bool) if factor == "(all)" else level_of[factor] == level
+            of = ("relapse", factor, str(level))
+            followed = who & (persons.days >= 0)
+            for kind, code in (("events", 1), ("deaths", 2), ("lost", 0)):
+                start = -1
+                for end in ends:
+                    until = persons.days <= (end or HORIZON)
+                    here = followed & (persons.code == code) & until & (persons.days > start)
+                    counts[*of, kind, end] = int(here.sum())
+                    start = end
+            counts[*of, "prevalent", 0] = int((who & (persons.days < 0)).sum())
+            counts[*of, "rest", 0] = int((who & (persons.days > HORIZON)).sum())
+    return counts

@@ -26,6 +26,8 @@ from etl.errors import DisclosureError
 PRIMARY, SECONDARY, DIFFERENCING, RESTS = "primary", "secondary", "differencing", "rests on hidden"
 
 Key = tuple[str, ...]
+# Sums of floating-point weights: far below what a printed decimal says of a count.
+EXACT = 1e-9
 Sum = Mapping[str, float]
 
 
@@ -299,5 +301,13 @@ class _Search:
         if answer.x is None:
             return None
         world = np.round(answer.x[: len(self.names)])
-        chosen = [key for key in loose if answer.x[number[key]] > 0.5]
-        return answer.fun, chosen, world
+        chosen = {key for key in loose if answer.x[number[key]] > 0.5}
+        # The solver keeps to a tolerance; what its world does not keep to exactly is hidden too.
+        for row in said.rows:
+            if chosen.isdisjoint(row.claims) and self.hidden.keys().isdisjoint(row.claims):
+                value = self._value(row.weights, world)
+                if not row.low - EXACT <= value <= row.high + EXACT:
+                    if not row.claims:
+                        return None
+                    chosen.add(row.claims[0])
+        return sum(said.claims[key].cost for key in chosen), sorted(chosen), world
