@@ -8,7 +8,7 @@ export GX_ANALYTICS_ENABLED := False
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test lint contracts released bench bench-demo bench-estimate bench-landing \
-	bench-linkage bench-mock bench-postgres bench-refresh bench-studies coverage lock prove-linkage \
+	bench-linkage bench-mock bench-postgres bench-refresh bench-studies coverage lock prove-disclosure prove-linkage \
 	sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
@@ -48,6 +48,9 @@ coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/meth
 
 prove-linkage: $(SETUP) ## One million persons of whom it is known who is who: no merge, no split
 	@$(BIN)/python -m benchmarks.linkage_truth
+
+prove-disclosure: $(SETUP) ## Thousands of studies exported twice, and an attacker with a solver: nothing small recovered
+	@$(BIN)/python -m benchmarks.disclosure_attack
 
 sources: $(SETUP) ## Write the dbt sources from the contracts, the schema of studies from their language
 	@$(BIN)/python -m etl.registers.dbt_sources

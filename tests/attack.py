@@ -40,7 +40,7 @@ class Known:
         self.lines.append((weights, low, high))
 
     def cell(self, names, value: int | None) -> None:
-        """A printed count, or an empty cell: which is then at least one, since noughts are shown."""
+        """A printed count, or an empty cell: at least one, since noughts are shown."""
         self.told(names, *((1, inf) if value is None else (value, value)))
 
     def range_seen(self, name) -> tuple[int, int]:
@@ -136,7 +136,9 @@ def _outcome(known, time, tables, outcome, levels, persons, cohort, threshold) -
         kind: [column(ALL, ALL, kind, day) for day in days] for kind in ("events", "deaths", "lost")
     }
     prevalent, rest = column(ALL, ALL, "prevalent"), column(ALL, ALL, "rest")
-    known.told([*sum(everybody.values(), []), prevalent, rest, (cohort, -1)], 0, 0)
+    known.told(
+        [*[one for of in everybody.values() for one in of], prevalent, rest, (cohort, -1)], 0, 0
+    )
     known.cell([prevalent], next(r["n_prevalent"] for r in tables["prevalent"]))
     kinds = ("events", "deaths", "lost", "prevalent", "rest")
     of_all = {**everybody, "prevalent": [prevalent], "rest": [rest]}
@@ -146,7 +148,12 @@ def _outcome(known, time, tables, outcome, levels, persons, cohort, threshold) -
             cells[factor, level] = {kind: [column(factor, level, kind)] for kind in kinds}
             of = [one for key, one in persons.items() if key[:2] == (factor, level)]
             known.told(
-                [*sum(cells[factor, level].values(), []), *((one, -1) for one in of)], 0, 0
+                [
+                    *[one for of in cells[factor, level].values() for one in of],
+                    *((one, -1) for one in of),
+                ],
+                0,
+                0,
             )
         for kind in kinds:
             of = [one for level in own for one in cells[factor, level][kind]]
@@ -174,7 +181,7 @@ def _outcome(known, time, tables, outcome, levels, persons, cohort, threshold) -
                 if day > row["day"]
             ]
             _near(known, [*later, rest], row[rounded], threshold)
-    analysed = [*sum(everybody.values(), []), rest]
+    analysed = [*[one for of in everybody.values() for one in of], rest]
     for row in tables["curves"]:
         if row["outcome"] == outcome:
             kind = "events" if row["cause"] == "outcome" else "deaths"
@@ -201,6 +208,24 @@ def _risk(known: Known, risk: float, events, n, lost) -> None:
     )  # fmt: skip
 
 
+def _unions(known: Known, time: int, true: dict) -> dict:
+    """Two levels of a factor taken together, and two fates of one level: nobody prints these, and
+    small ones are not to be known either. Returns their true counts."""
+    found = {}
+    cells = [name for name in true if name[0] == "relapse" and (time, *name) in known.least]
+    for one in cells:
+        for other in cells:
+            same_factor, same_level = one[1] == other[1], one[:3] == other[:3]
+            of_levels = same_factor and one[2] < other[2] and one[3:] == other[3:]
+            of_fates = same_level and one[1] != ALL and one[3] < other[3]
+            if of_levels or of_fates:
+                both = ("both", one, other)
+                whole = known.unknown(time, *both)
+                known.told([(whole, -1), (time, *one), (time, *other)], 0, 0)
+                found[both] = true[one] + true[other]
+    return found
+
+
 def is_known(least: int, most: int, threshold: int) -> bool:
     """Whether a number is known, or known to be small though not none; either sign."""
     return least == most or 0 < least <= most < threshold or -threshold < least <= most < 0
@@ -224,8 +249,8 @@ def given_away(known: Known, truth: dict, threshold: int) -> list[str]:
 def told_apart(first: Known, second: Known, truths: tuple[dict, dict], threshold: int) -> list[str]:
     """Counts of which the attacker knows that a few persons came or went between two exports.
 
-    Nothing says of two exports that a person is in both, so what is known of a difference is what is
-    known of the two counts.
+    Nothing says of two exports that a person is in both, so what is known of a difference is what
+    is known of the two counts.
     """
     found = []
     for name, before in truths[0].items():
@@ -241,7 +266,9 @@ def told_apart(first: Known, second: Known, truths: tuple[dict, dict], threshold
             if not is_known(*limits, threshold):
                 break
         else:
-            found.append(f"{name}: {before} to {after}, known to be {limits[0]} to {limits[1]} more")
+            found.append(
+                f"{name}: {before} to {after}, known to be {limits[0]} to {limits[1]} more"
+            )
     return found
 
 
@@ -254,5 +281,6 @@ def attack(done, persons, time: int, by: str | None, threshold: int):
     learn(known, time, tables, FACTORS, by, threshold)
     days = sorted(row["day"] for row in tables["followed"])
     true = truth(persons, days, by)
+    true |= _unions(known, time, true)
     named = {(time, *name): value for name, value in true.items()}
     return known, true, given_away(known, named, threshold)

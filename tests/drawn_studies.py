@@ -150,7 +150,9 @@ def truth(persons: Persons, days: list[int], by: str | None = "grade") -> dict[t
     spans = {"(all)": days, **{factor: [0] for factor in names}}
     for factor, ends in spans.items():
         for level in ["(all)"] if factor == "(all)" else names[factor]:
-            who = np.ones(len(persons.days), bool) if factor == "(all)" else level_of[factor] == level
+            who = (
+                np.ones(len(persons.days), bool) if factor == "(all)" else level_of[factor] == level
+            )
             of = ("relapse", factor, str(level))
             followed = who & (persons.days >= 0)
             for kind, code in (("events", 1), ("deaths", 2), ("lost", 0)):

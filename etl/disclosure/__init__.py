@@ -1,4 +1,4 @@
-"""Nothing small leaves: what may be printed of a study, and the only maker of tables that may leave.
+"""Nothing small leaves: what may be printed of a study, and the only maker of a SafeTable.
 
 Pure: counts in, tables out. docs/why-nothing-small-leaves.md has the rules and their sources.
 """

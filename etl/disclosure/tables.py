@@ -1,4 +1,4 @@
-"""Tables that may leave. Only this package makes one; whoever writes to exports/ takes nothing else."""
+"""Tables that may leave. Only this package makes one; who writes to exports/ takes nothing else."""
 
 from dataclasses import dataclass
 

@@ -179,12 +179,17 @@ def _let_fall(said: Statements, hidden: dict[Key, str]) -> None:
 
 @dataclass(frozen=True)
 class _Target:
-    """A sum that must be able to lie at `low` or below, or at `high` or above."""
+    """A sum that must be able to lie at `low` or below, or at `high` or above.
+
+    `is_must` is false where an earlier export did not print the number: what is known of it there
+    is wide, and where it is a nought now, there is nothing to be hidden here.
+    """
 
     name: str
     weights: Sum
     low: int
     high: int
+    is_must: bool = True
 
     def is_met(self, value: float) -> bool:
         return value <= self.low or value >= self.high
@@ -204,6 +209,8 @@ class _Search:
         while pending:
             target = pending.pop(0)
             world = self._world_for(target)
+            if world is None:
+                continue
             # One world often serves many counts.
             pending = [one for one in pending if not one.is_met(self._value(one.weights, world))]
 
@@ -223,27 +230,30 @@ class _Search:
                 targets.append(_Target(name, weights, 0, threshold))
             for earlier in self.before:
                 known = earlier["printed"].get(name, earlier["counts"].get(name, value))
+                is_must = name in earlier["printed"]
                 if 0 < value - known < threshold:
-                    targets.append(_Target(name, weights, known, known + threshold))
+                    targets.append(_Target(name, weights, known, known + threshold, is_must))
                 elif 0 < known - value < threshold:
-                    targets.append(_Target(name, weights, known - threshold, known))
+                    targets.append(_Target(name, weights, known - threshold, known, is_must))
         return sorted(targets, key=lambda one: (len(one.weights), one.name))
 
     def _value(self, weights: Sum, world: np.ndarray) -> float:
         return sum(weight * world[self.place[name]] for name, weight in weights.items())
 
-    def _world_for(self, target: _Target) -> np.ndarray:
+    def _world_for(self, target: _Target) -> np.ndarray | None:
         """Another world for this count, hiding what stands in its way."""
         found = [
             one
             for side in ((target.high, np.inf), (-np.inf, target.low))
             if (one := self._solve(target, *side)) is not None
         ]
+        if not found and not target.is_must:
+            return None
         if not found:
             raise DisclosureError(
-                f"{target.name}: fewer than {self.said.threshold} persons, and it follows from what "
-                "has been exported before or cannot be otherwise. Expected a cohort in which it can "
-                "be hidden. Join the level with another in study.toml."
+                f"{target.name}: fewer than {self.said.threshold} persons, or fewer since an "
+                "earlier export, and nothing can hide it. Expected a count that could be another. "
+                "Join the level with another in study.toml."
             )
         _, to_hide, world = min(found, key=lambda one: one[0])
         for key in to_hide:

@@ -1,4 +1,4 @@
-"""A release's aggregates, as disclosure control takes them. Reads counts and estimates, no person."""
+"""A release's aggregates, as disclosure control takes them. Reads counts and no person."""
 
 from pathlib import Path
 
