@@ -7,8 +7,9 @@ export GX_ANALYTICS_ENABLED := False
 # Modules are compiled once: without this, where it is set, every command compiles them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-browser lint contracts released bench bench-demo bench-estimate bench-landing \
-	bench-linkage bench-mock bench-postgres bench-refresh bench-studies coverage lock prove-linkage \
+.PHONY: help demo test test-browser lint contracts released bench bench-demo bench-estimate \
+	bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies \
+	coverage lock prove-checks prove-disclosure prove-linkage \
 	sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
@@ -54,6 +55,9 @@ prove-linkage: $(SETUP) ## One million persons of whom it is known who is who: n
 
 prove-checks: $(SETUP) ## Every check's fault planted in a clean mock: recall and false positives, in docs/checks.md
 	@$(BIN)/python -m benchmarks.checks
+
+prove-disclosure: $(SETUP) ## Thousands of studies exported twice, and an attacker with a solver: nothing small recovered
+	@$(BIN)/python -m benchmarks.disclosure_attack
 
 sources: $(SETUP) ## Write what follows from contracts, the language of studies and the SQL: sources, schema, crosswalk
 	@$(BIN)/python -m etl.registers.dbt_sources

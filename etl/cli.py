@@ -270,6 +270,23 @@ def release(study: str) -> None:
 
 
 @main.command()
+@click.argument("study")
+def export(study: str) -> None:
+    """Write what may leave of the live release of STUDY, with small counts masked.
+
+    Tables, figures, methods and evidence below exports/; what was hidden, and why, stays inside in
+    disclosure/. Nothing under KOBLING_SMALLEST_COUNT persons (5) is told, or follows.
+
+    \b
+    Example:
+        kobling export dlms
+    """
+    from etl import steps
+
+    click.echo(steps.export_study(Settings.from_environment(), study, say))
+
+
+@main.command()
 @click.argument("inbox", type=click.Path(path_type=Path), required=False)
 def run(inbox: Path | None) -> None:
     """Do all of it, in one process. A home of mock persons without deliveries makes its own.

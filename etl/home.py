@@ -103,6 +103,16 @@ class Home:
         return self.root / "releases"
 
     @property
+    def exports(self) -> Path:
+        """What may leave: aggregates only, small counts masked."""
+        return self.root / "exports"
+
+    @property
+    def disclosure(self) -> Path:
+        """What exports rested on and why numbers were hidden; stays inside, without persons."""
+        return self.root / "disclosure"
+
+    @property
     def ledger(self) -> Path:
         return self.root / "ledger.jsonl"
 

@@ -15,26 +15,32 @@ MAIN = "main"
 
 
 def publish(home: Home, study: str, release_id: str, fill: Callable[[Path], None]) -> Path:
-    """Build a release beside the others, seal it, and make it the current one.
-
-    A release that is there already is not built again. Nothing refers to the folder until it is
-    whole; one left behind by a kill is swept away here.
-    """
+    """Build a release beside the others, seal it, and make it the current one."""
     store = home.releases / study
-    store.mkdir(parents=True, exist_ok=True)
-    for leftover in store.glob(".new-*"):
-        remove(leftover)
-    place = store / release_id
-    if not place.exists():
-        beside = store / f".new-{release_id}"
-        beside.mkdir()
-        fill(beside)
-        _seal(beside)
-        beside.replace(place)
+    place = place_whole(store, release_id, fill)
     point = store / ".current.new"
     remove(point)
     point.symlink_to(release_id)
     point.replace(store / "current")
+    return place
+
+
+def place_whole(store: Path, name: str, fill: Callable[[Path], None]) -> Path:
+    """Fill a folder beside its place, seal it, and move it there.
+
+    One that is there already is not made again. Nothing refers to the folder until it is whole; one
+    left behind by a kill is swept away here.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    for leftover in store.glob(".new-*"):
+        remove(leftover)
+    place = store / name
+    if not place.exists():
+        beside = store / f".new-{name}"
+        beside.mkdir()
+        fill(beside)
+        _seal(beside)
+        beside.replace(place)
     return place
 
 

@@ -9,6 +9,8 @@ from etl.errors import SettingsError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 POPULATIONS = ("mock", "production")
+# No Danish keeper lets fewer out; Statistics Denmark once asked for three.
+LEAST_SMALLEST_COUNT = 3
 MEMORY = re.compile(r"\d+(\.\d+)? ?[KMGT]i?B", re.IGNORECASE)
 
 
@@ -18,6 +20,8 @@ class Settings:
 
     `population` says whose numbers may come in. A mock home refuses any number that could belong
     to a living person (day 01–31); a production home quarantines the made-up ones (day 61–91).
+    `smallest_count` is the rule of the keeper in whose environment the home lies: the smallest
+    number of persons that may leave it, nought apart.
     """
 
     home: Path
@@ -28,6 +32,7 @@ class Settings:
     key_file: Path | None
     key_text: str | None
     unpack_times: int = 200
+    smallest_count: int = 5
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -48,6 +53,12 @@ class Settings:
             raise SettingsError(
                 f"environment: KOBLING_UNPACK_TIMES is '{unpack_times}'. Expected a whole number "
                 "from 1 up: how many times its size a packed file may unpack to."
+            )
+        smallest_count = os.environ.get("KOBLING_SMALLEST_COUNT", "5")
+        if not smallest_count.isdigit() or int(smallest_count) < LEAST_SMALLEST_COUNT:
+            raise SettingsError(
+                f"environment: KOBLING_SMALLEST_COUNT is '{smallest_count}'. Expected a whole "
+                f"number from {LEAST_SMALLEST_COUNT} up: the fewest persons that may be told of."
             )
         memory_limit = os.environ.get("KOBLING_MEMORY_LIMIT", "1GB")
         if not MEMORY.fullmatch(memory_limit):
@@ -71,4 +82,5 @@ class Settings:
             key_file=Path(key_file) if key_file else None,
             key_text=os.environ.get("KOBLING_KEY"),
             unpack_times=int(unpack_times),
+            smallest_count=int(smallest_count),
         )

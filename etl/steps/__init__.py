@@ -18,6 +18,7 @@ from etl.steps.asking import (
 )
 from etl.steps.checking import check, confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
+from etl.steps.exporting import export_study
 from etl.steps.landing import land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
 from etl.steps.receiving import receive, receive_from_database
@@ -33,6 +34,7 @@ __all__ = [
     "erase",
     "estimate",
     "evidence_keys",
+    "export_study",
     "land",
     "link",
     "nothing_new",
