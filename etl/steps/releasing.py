@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import polars as pl
@@ -27,7 +28,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         live = releases.current(home, study)
         if live and live.name == wanted:
             if wanted not in ledger.told(home, "released", "release"):
-                _tell_released(home, study, live, keys)
+                _tell_released(settings, home, study, live, keys)
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
         with connect(settings) as con:
@@ -45,12 +46,14 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                 wanted,
                 lambda folder: _fill_release(settings, home, con, definition, keys, folder),
             )
-        _tell_released(home, study, place, keys)
+        _tell_released(settings, home, study, place, keys)
         say(f"{study}: release {wanted} is live")
         return place
 
 
-def _tell_released(home: Home, study: str, place: Path, keys: dict[str, str]) -> None:
+def _tell_released(
+    settings: Settings, home: Home, study: str, place: Path, keys: dict[str, str]
+) -> None:
     ledger.record(
         home,
         "released",
@@ -58,7 +61,23 @@ def _tell_released(home: Home, study: str, place: Path, keys: dict[str, str]) ->
         release=place.name,
         keys=keys,
         evidence_sha256=file_hash(place / releases.EVIDENCE),
+        # The hash of the code is evidence; the commit only says where to look for it.
+        commit=_commit(settings.project),
     )
+
+
+def _commit(project: Path) -> str | None:
+    """The commit of the checkout, with a + where files differ from it; None outside of git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(project), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _fill_release(settings: Settings, home: Home, con, definition, keys, folder: Path) -> None:
@@ -97,6 +116,9 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         .with_columns(pl.col("delivered_on", "complete_to").cast(pl.String))
         .to_dicts(),
         "contracts": {name: r.version for name, r in registers.catalogue().items()},
+        "code_lists": {
+            path.name: file_hash(path) for path in sorted(definition.folder.rglob("*.csv"))
+        },
         "erased": erasure.totals(home),
         "environment_lock_sha256": file_hash(settings.project / "requirements.lock"),
     }
