@@ -14,6 +14,14 @@ LEAST_SMALLEST_COUNT = 3
 MEMORY = re.compile(r"\d+(\.\d+)? ?[KMGT]i?B", re.IGNORECASE)
 
 
+# What is read here; and what `select` hands to dbt, and the browser tests read.
+NAMES = (
+    "KOBLING_HOME", "KOBLING_POPULATION", "KOBLING_KEY_FILE", "KOBLING_KEY", "KOBLING_MEMORY_LIMIT",
+    "KOBLING_THREADS", "KOBLING_UNPACK_TIMES", "KOBLING_SMALLEST_COUNT",
+    "KOBLING_WAREHOUSE", "KOBLING_LAKE", "KOBLING_CHROMIUM",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that may differ between two machines.
@@ -36,7 +44,13 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """Read KOBLING_* once. Raises SettingsError on a value that means nothing."""
+        """Read KOBLING_* once. Raises SettingsError on a value that means nothing, and on a name
+        that nothing reads: a misspelt setting would be ignored."""
+        if unknown := sorted(n for n in os.environ if n.startswith("KOBLING_") and n not in NAMES):
+            raise SettingsError(
+                f"environment: {unknown[0]} is no setting. Expected one of {', '.join(NAMES)}. "
+                "Correct its name, or unset it."
+            )
         population = os.environ.get("KOBLING_POPULATION", "mock")
         if population not in POPULATIONS:
             raise SettingsError(

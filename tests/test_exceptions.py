@@ -91,6 +91,12 @@ def test_a_waiver_counts_the_rows_of_all_deliveries_together(tmp_path):
 def test_a_check_that_could_not_be_run_is_waived_by_nobody(tmp_path):
     results = [a_result(0, severity="fatal", status="not_run")]
     assert quality.gate(results, quality.waived(waivers(tmp_path), results, TODAY)).state == "red"
+    assert [is_ for _, is_ in quality.standing(waivers(tmp_path), results, TODAY)] == ["outgrown"]
+
+
+def test_confirmed_rows_take_nothing_from_what_a_waiver_holds(tmp_path):
+    results = [a_result(6).confirming([("001",)])]
+    assert quality.waived(waivers(tmp_path), results, TODAY) == {NAME}
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,13 @@ def test_confirmed_rows_and_checks_that_pass_shift_nothing():
     assert shifts(marts(), confirmed, a_result("marts.factor", key, (), status="pass")) == ()
 
 
+def test_of_a_finding_only_the_rows_that_nobody_confirmed_shift_anything():
+    key = ("study_id", "person_id")
+    both = a_result("marts.cohort", key, (("demo", "1"), ("demo", "7"))).confirming([("demo", "1")])
+    of_one = a_result("marts.cohort", key, (("demo", "7"),))
+    assert shifts(marts(), both) == shifts(marts(), of_one) != ()
+
+
 def test_a_staged_row_leads_to_its_person_by_its_key():
     con = marts()
     con.execute("create schema staging")
