@@ -815,6 +815,9 @@ def test_lake_rows_have_the_columns_of_the_contracts(persons):
         "v_far_pnr": "v_far_pnr_person_id",
     }
     for table, found in rows.items():
+        if table in generated_persons.HOSPITALS_AND_CAUSES:
+            assert found == [], "these persons were never at a hospital"
+            continue
         columns = [c for c in tables[table] if c not in ("v_pnr", "cpr")]
         expected = ["person_id", *(renamed.get(c, c) for c in columns)]
         assert all(list(row) == [*expected, "source_file", "source_row"] for row in found)

@@ -1,5 +1,7 @@
 """What the marts of a study say about risks, and the evidence that an estimate rests on."""
 
+from dataclasses import asdict
+
 from etl import evidence, ledger, studies
 from etl.errors import KoblingError, QualityError
 from etl.home import Home, connect, one_writer, open_home, replace_json
@@ -40,7 +42,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
 
 def plan_of(definition):
     """What the estimation and the report need to know of a study."""
-    from etl.estimate import FactorPlan, OutcomePlan, Plan
+    from etl.estimate import FactorPlan, OutcomePlan, Plan, SchedulePlan
 
     return Plan(
         study_id=definition.study_id,
@@ -59,6 +61,7 @@ def plan_of(definition):
             )
             for f in definition.factors
         ),
+        schedule=definition.schedule and SchedulePlan(**asdict(definition.schedule)),
     )
 
 
