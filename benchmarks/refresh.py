@@ -9,12 +9,12 @@ import json
 import shutil
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from benchmarks.demo import machine
+from benchmarks.homes import settings, silent
 from benchmarks.processes import measured, medians
 
 RESULT = Path(__file__).parent / "refresh.json"
@@ -23,38 +23,27 @@ RUNS = 5
 LAST = Path("patobank/2023-04-03")
 
 
-def _settings(folder: Path):
-    from etl.settings import Settings
-
-    settings = Settings.from_environment()
-    return replace(settings, home=folder / "home", key_text="benchmark " * 4, key_file=None)
-
-
-def _silent(_: str) -> None:
-    """Nobody listens to a measurement."""
-
-
 def write(folder: Path) -> None:
     """The mock registers, all received but the last delivery."""
     from etl import mock, steps
 
-    mock.write(folder / "inbox", folder / "answers", PERSONS, 1, progress=_silent)
+    mock.write(folder / "inbox", folder / "answers", PERSONS, 1, progress=silent)
     shutil.move(folder / "inbox" / LAST, folder / "last" / LAST)
-    steps.receive(_settings(folder), folder / "inbox", None, _silent)
+    steps.receive(settings(folder), folder / "inbox", None, silent)
 
 
 def receive(folder: Path) -> None:
     from etl import steps
 
-    steps.receive(_settings(folder), folder / "last", None, _silent)
+    steps.receive(settings(folder), folder / "last", None, silent)
 
 
 def land_and_link(folder: Path) -> None:
     from etl import steps
 
-    settings = _settings(folder)
-    steps.land(settings, None, _silent)
-    steps.link(settings, _silent)
+    given = settings(folder)
+    steps.land(given, None, silent)
+    steps.link(given, silent)
 
 
 WORK = {"write": write, "receive": receive, "land_and_link": land_and_link}

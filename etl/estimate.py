@@ -22,7 +22,6 @@ from etl.competing_risks import (
     count_events,
     cumulative_incidence,
     exceeds,
-    follow_up,
     gray_test,
     last_event,
     plain,
@@ -43,10 +42,7 @@ FEW_EVENTS, FEW_PERSONS = 5, 10
 # Fixed, so that the same marts give the same document.
 BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED = 2000, 20250113
 
-# The visits that the first study draws from its last relapse: two in the first year, then yearly to
-# the year of the last relapse; who is at high risk is also imaged in the first years.
 DAYS_PER_YEAR = 365.25
-VISITS_IN_FIRST_YEAR, VISITS_LATER, IMAGING_YEARS = 2, 1, 2
 
 METHODS = {
     "estimator": "Aalen–Johansen, ties exact, death as the competing event",
@@ -93,6 +89,15 @@ class FactorPlan:
 
 
 @dataclass(frozen=True)
+class SchedulePlan:
+    """Visits to the year of the last outcome, and the years in which high risk is imaged."""
+
+    visits_in_first_year: int
+    visits_in_later_years: int
+    imaging_years: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is to be estimated. Its order is the order of every list in the document."""
 
@@ -100,6 +105,7 @@ class Plan:
     horizons_days: tuple[int, ...]
     outcomes: tuple[OutcomePlan, ...]
     factors: tuple[FactorPlan, ...]
+    schedule: SchedulePlan | None = None
 
 
 # ------------------------------------------------------------------ what is kept
@@ -118,8 +124,6 @@ TABLES = {
     "degrees_of_freedom integer, p_value double, note text",
     "time_lost": "study_id text, outcome text, factor text, level text, horizon_days integer, "
     "days_lost double, std_error double, lower double, upper double, note text",
-    "follow_up": "study_id text, outcome text, n bigint, lower_quartile_days bigint, "
-    "median_days bigint, upper_quartile_days bigint, last_event_days bigint, last_days bigint",
     "yearly": "study_id text, outcome text, year integer, at_risk bigint, events bigint",
     "schedule": "study_id text, year integer, visits integer, is_imaged_at_high_risk boolean",
     "rule": "study_id text, outcome text, factor text, level text, horizon_days integer, "
@@ -186,7 +190,6 @@ class Estimates:
             "rule": self.rule,
             "gray_test": self.gray_test,
             "time_lost": self.time_lost,
-            "follow_up": self.follow_up,
             "yearly": self.yearly,
             "schedule": self.schedule,
             "sensitivity": list(self.sensitivity),
@@ -254,7 +257,7 @@ def compute(con: duckdb.DuckDBPyConnection, plan: Plan) -> Estimates:
         rule=list(_rule_rows(plan, groups)),
         gray_test=list(_gray_rows(plan, groups)),
         time_lost=list(_time_lost_rows(plan, groups)),
-        follow_up=list(_follow_up_rows(plan, groups)),
+        follow_up=_follow_up_rows(con, plan),
         yearly=list(_yearly_rows(plan, groups)),
         schedule=list(_schedule_rows(plan, groups)),
         missing=[{"factor": name, "n": n} for name, n in missing.items()],
@@ -614,20 +617,33 @@ def _time_lost_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
                 }
 
 
-def _follow_up_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
+def _follow_up_rows(con: duckdb.DuckDBPyConnection, plan: Plan) -> list[dict]:
     """One row per outcome: how long everyone could be followed, and when the last event came."""
+    found = _rows(
+        con,
+        "follow_up",
+        """
+        select
+            outcome,
+            n_persons as n,
+            lower_quartile_days,
+            median_days,
+            upper_quartile_days,
+            last_outcome_days as last_event_days,
+            last_days
+        from marts.follow_up
+        where study_id = $study_id
+        """,
+        plan,
+    )
+    by_outcome = {row["outcome"]: row for row in found.to_dicts()}
     for outcome in plan.outcomes:
-        counts = groups.of(outcome, ALL, ALL)
-        span = follow_up(counts)
-        yield {
-            "outcome": outcome.name,
-            "n": counts.n,
-            "lower_quartile_days": span.lower_quartile,
-            "median_days": span.median,
-            "upper_quartile_days": span.upper_quartile,
-            "last_event_days": last_event(counts, OUTCOME),
-            "last_days": counts.last_time,
-        }
+        if outcome.name not in by_outcome:
+            raise EstimateError(
+                f"marts.follow_up: nothing on outcome '{outcome.name}' of study "
+                f"'{plan.study_id}'. Expected a row for every outcome. Run `kobling select` again."
+            )
+    return [by_outcome[outcome.name] for outcome in plan.outcomes]
 
 
 def _last_year(plan: Plan, groups: _Groups) -> int:
@@ -657,17 +673,17 @@ def _yearly_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
 
 
 def _schedule_rows(plan: Plan, groups: _Groups) -> Iterator[dict]:
-    """One row per year in which anyone had an outcome, or that lies before: the visits in it.
-
-    Only of a study with a rule: the visits are drawn from who is at high risk by it.
-    """
-    if not any(factor.is_rule_factor for factor in plan.factors):
+    """One row per year in which anyone had an outcome, or that lies before: the visits in it."""
+    schedule = plan.schedule
+    if schedule is None:
         return
     for year in range(1, _last_year(plan, groups) + 1):
         yield {
             "year": year,
-            "visits": VISITS_IN_FIRST_YEAR if year == 1 else VISITS_LATER,
-            "is_imaged_at_high_risk": year <= IMAGING_YEARS,
+            "visits": schedule.visits_in_first_year
+            if year == 1
+            else schedule.visits_in_later_years,
+            "is_imaged_at_high_risk": year <= schedule.imaging_years,
         }
 
 

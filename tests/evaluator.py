@@ -12,7 +12,9 @@ A person is a dict of register rows after linkage:
     pathology       k_inst, k_rekvnr, k_matnr, k_sekvensnr, d_rekvdato, snomed: one code a row
     reviews         record_id, k_inst, k_rekvnr, reviewed_on, who_diagnosis and the factors
     dsd             diagnosis_date, local_recurrence_date, metastasis_date
-    cause_of_death  d_dodsdato, d_findedato (may be left out)
+    cause_of_death  d_dodsdato, d_findedato, underlying: a code (may be left out)
+    hospital        register (lpr2 or lpr3), begins, code, modifier, system, retracted: one
+                    diagnosis a row (may be left out)
 
 Dates are datetime.date or None; codes are text; what is missing is None.
 """
@@ -35,8 +37,9 @@ Dates are datetime.date or None; codes are text; what is missing is None.
 #    is its latest by reviewed_on (an undated one is the oldest), then by record_id as text. A
 #    latest review that is blank makes the requisition blank, also if an earlier one was not.
 #  7 "Next reviewed requisition": the next whose review is not blank.
-#  8 Persons with only metastases have no lesion, so no index date, and meet none of steps 2 to 8.
-#    Every other person is judged on every step, whatever failed before.
+#  8 Persons with only metastases have no lesion, so no index date, and meet no step but one that
+#    asks for another study's cohort. Every other person is judged on every step, whatever failed
+#    before.
 #  9 First confirmed lesion: by the date, then (k_inst, k_rekvnr), of its first requisition.
 # 10 Resident: a Danish address (municipality not 900-999; a missing one is Danish) has begun on or
 #    before the day, and the person is not away. Away abroad or in Greenland runs from the day after
@@ -55,6 +58,8 @@ Dates are datetime.date or None; codes are text; what is missing is None.
 #    later one does not replace it.
 # 17 Age is in completed years; who was born on 29 February has a birthday on 1 March.
 # 18 Outcomes and factors are given for the included only.
+# 19 The first of several outcomes is the earliest of their dates, each as it would count by itself:
+#    what comes before a part's first day is no part of it.
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -68,6 +73,30 @@ STEPS = {
     7: "not_found_at_autopsy",
     8: "followed_for_a_day",
 }
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A step beyond the seven: its kind, and what it says with it."""
+
+    kind: str
+    codes: tuple[str, ...] = ()
+    look_back_days: int = 0
+    minimum_years: int = 0
+    below_years: int = 0
+    cohort: "Study | None" = None
+
+
+@dataclass(frozen=True)
+class FurtherOutcome:
+    """An outcome beyond the two: its kind, and what it says with it."""
+
+    name: str
+    kind: str
+    codes: tuple[str, ...] = ()
+    column: str | None = None
+    from_day: int | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +132,8 @@ class Study:
         "age",
         "ascertainment_period",
     )
+    further_criteria: tuple[Criterion, ...] = ()  # asked before the step of the period
+    further_outcomes: tuple[FurtherOutcome, ...] = ()
 
 
 DLMS = Study()
@@ -476,6 +507,59 @@ def is_alive_after(person: dict, index_date: date) -> bool:
     return died is None or died > index_date
 
 
+def has_diagnosis(row: dict, codes: tuple[str, ...]) -> bool:
+    """“A hospital diagnosis that begins with one of `diagnosis_codes`.”
+
+    “LPR2 where d_inddto < 2019-04-01 and LPR3 with system 'LPR3'; drop senere_afkraeftet = 'Ja',
+    keep NULL; drop c_diagmod = 2.”
+    """
+    if row["register"] == "lpr2":
+        counts = row["begins"] < date(2019, 4, 1) and row["modifier"] != "2"
+    else:
+        counts = row["system"] == "LPR3" and row["retracted"] != "Ja"
+    return counts and any(row["code"].startswith(code) for code in codes)
+
+
+def was_diagnosed_before(person: dict, criterion: Criterion, index_date: date) -> bool:
+    """“In a contact that began on one of the `look_back_days` days before the index date; the index
+    date itself does not count.”
+    """
+    return any(
+        has_diagnosis(row, criterion.codes)
+        and 1 <= (index_date - row["begins"]).days <= criterion.look_back_days
+        for row in person.get("hospital", [])
+    )
+
+
+def is_in_cohort(person: dict, complete_to: dict[str, date], study: Study) -> bool:
+    """“In the cohort of the study `cohort`, whatever the index date there.”"""
+    verdict = evaluate(person, complete_to, study)
+    return verdict is not None and verdict.is_included
+
+
+def meets(
+    person: dict, criterion: Criterion, index_date: date | None, complete_to: dict[str, date]
+) -> bool:
+    """Whether a person meets one of the further criteria."""
+    if criterion.kind == "in_cohort":
+        return is_in_cohort(person, complete_to, criterion.cohort)
+    if criterion.kind == "not_in_cohort":
+        return not is_in_cohort(person, complete_to, criterion.cohort)
+    if index_date is None:
+        return False
+    if criterion.kind == "diagnosed_before":
+        return was_diagnosed_before(person, criterion, index_date)
+    if criterion.kind == "not_diagnosed_before":
+        return not was_diagnosed_before(person, criterion, index_date)
+    # “Aged from `minimum_years` to below `below_years` on the index date, in whole years; an
+    # unknown birth date is not met.”
+    assert criterion.kind == "age_at_index", criterion.kind
+    born = person["cpr"]["birth_date"]
+    return born is not None and (
+        criterion.minimum_years <= age_in_years(born, index_date) < criterion.below_years
+    )
+
+
 # ------------------------------------------------------------------ outcomes
 
 
@@ -530,6 +614,43 @@ def metastasis_date(person: dict, lesion: Lesion, study: Study) -> date | None:
     return min(dates, default=None)
 
 
+def further_date(
+    person: dict,
+    outcome: FurtherOutcome,
+    index_date: date,
+    known: dict[str, date | None],
+    study: Study,
+) -> date | None:
+    """The day of an outcome beyond the two; `known` are those of the outcomes before it."""
+    if outcome.kind == "first_of":
+        # “The first of the outcomes `parts`.”
+        return min((known[part] for part in outcome.parts if known[part]), default=None)
+    if outcome.kind == "death":
+        # “Death, of any cause or, with `cause_codes`, of such an underlying cause.”
+        causes = [row.get("underlying") or "" for row in person.get("cause_of_death", [])]
+        is_such = not outcome.codes or any(
+            cause.startswith(code) for cause in causes for code in outcome.codes
+        )
+        return death_date(person) if is_such else None
+    if outcome.kind == "diagnosis":
+        # “The first day of a hospital contact with a diagnosis that begins with one of
+        # `diagnosis_codes`.”
+        days = [
+            row["begins"] for row in person.get("hospital", []) if has_diagnosis(row, outcome.codes)
+        ]
+    else:
+        # “The date in the clinical database's `clinical_column`, of a row that belongs to the index
+        # tumour.”
+        assert outcome.kind == "clinical_date", outcome.kind
+        rows = own_clinical_rows(person, index_date, study)
+        days = [row[outcome.column] for row in rows if row[outcome.column]]
+    # “First day after the index date on which it can occur, included. What comes before does not
+    # count and makes nobody prevalent.”
+    first_day = outcome.from_day
+    late = [day for day in days if first_day is None or (day - index_date).days >= first_day]
+    return min(late, default=None)
+
+
 def time_to_event(index_date: date, event: date | None, died: date | None, end: date) -> Outcome:
     """“On one day: outcome before death before censoring. What happens after the end does not
     count. No delayed entry: entry is day 0.”
@@ -548,13 +669,17 @@ def outcomes(person: dict, lesion: Lesion, end: date, study: Study) -> dict[str,
     not the cohort.”
     """
     index_date, died = lesion.first.day, death_date(person)
-    metastasis = metastasis_date(person, lesion, study)
-    recurrence = local_recurrence_date(person, lesion, study)
+    dates = {
+        "metastasis": metastasis_date(person, lesion, study),
+        "local_recurrence": local_recurrence_date(person, lesion, study),
+    }
+    for outcome in study.further_outcomes:
+        dates[outcome.name] = further_date(person, outcome, index_date, dates, study)
     return {
-        "metastasis": PREVALENT
-        if metastasis is not None and metastasis <= index_date
-        else time_to_event(index_date, metastasis, died, end),
-        "local_recurrence": time_to_event(index_date, recurrence, died, end),
+        name: PREVALENT
+        if event is not None and event <= index_date
+        else time_to_event(index_date, event, died, end)
+        for name, event in dates.items()
     }
 
 
@@ -638,20 +763,27 @@ def evaluate(person: dict, complete_to: dict[str, date], study: Study = DLMS) ->
     if not any(is_candidate_requisition(r, study) for r in requisitions(person, study)):
         return None
     lesion = index_lesion(person, study)
+    further = [
+        meets(person, criterion, lesion and lesion.first.day, complete_to)
+        for criterion in study.further_criteria
+    ]
     if lesion is None:
-        steps = dict.fromkeys(STEPS, False)
+        steps = numbered([False, False, False, *further, False, False, False, False])
         return Verdict(person["id"], None, None, (), steps, 2, None, {}, {})
     index_date = lesion.first.day
     end = follow_up_end(person, index_date, complete_to, study)
-    steps = {
-        2: True,
-        3: is_reviewable(person, study),
-        4: is_confirmed(person, lesion, study),
-        5: is_in_period(person, index_date, study),
-        6: is_resident(person, index_date),
-        7: is_alive_after(person, index_date),
-        8: (end - index_date).days >= study.minimum_days,
-    }
+    steps = numbered(
+        [
+            True,
+            is_reviewable(person, study),
+            is_confirmed(person, lesion, study),
+            *further,
+            is_in_period(person, index_date, study),
+            is_resident(person, index_date),
+            is_alive_after(person, index_date),
+            (end - index_date).days >= study.minimum_days,
+        ]
+    )
     failed = next((step for step, is_met in steps.items() if not is_met), None)
     return Verdict(
         person_id=person["id"],
@@ -664,6 +796,11 @@ def evaluate(person: dict, complete_to: dict[str, date], study: Study = DLMS) ->
         outcomes=outcomes(person, lesion, end, study) if failed is None else {},
         factors=factors(person, lesion, study) if failed is None else {},
     )
+
+
+def numbered(answers: list[bool]) -> dict[int, bool]:
+    """Steps 0 and 1 of the flow are the requisitions and the candidate persons."""
+    return dict(enumerate(answers, 2))
 
 
 def evaluate_all(

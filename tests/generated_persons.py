@@ -40,6 +40,16 @@ GAPS = (0, 1, 30, 88, 89, 90, 91, 179, 180, 181, 269, 270)
 DANISH_MUNICIPALITIES = ("101", "461", "751", "851", "411", "899")
 GREENLAND = ("900", "955", "956", "957", "999")
 
+# Only persons who went through `hospitalised` have rows there.
+HOSPITALS_AND_CAUSES = (
+    "t_adm",
+    "t_diag",
+    "kontakter",
+    "diagnoser",
+    "t_dodsaarsag_1",
+    "t_dodsaarsag_2",
+    "dodsaarsager",
+)
 DSD_REST = ("location", "size_mm", "grade", "depth", "margin", "radiotherapy", "chemotherapy")
 FACTORS = (
     "size_mm",
@@ -563,6 +573,51 @@ def generate(seed: int = 1, n: int = 5000) -> list[dict]:
     return [generate_person(seed, person_id) for person_id in range(1, n + 1)]
 
 
+# ------------------------------------------------------------------ hospitals and causes of death
+
+# Days from the first requisition of a case to a contact, and from it to the boundaries of a
+# look-back of a year, of an outcome from day 30, and of the registers' eras.
+CONTACT_DAYS = (-5000, -4999, -366, -365, -364, -200, -1, 0, 1, 29, 30, 31, 400, 3000)
+CODES = ("DC492", "DC49", "17190", "1719", "DC443", "DI219", "DC50")
+CAUSES = ("I219", "I", "410", "41099", "C492", "C44", "DI21", None)
+LAST_OF_LPR2 = date(2019, 3, 31)
+
+
+def hospitalised(person: dict, seed: int) -> dict:
+    """The same person with contacts around the tumour, and with causes of death.
+
+    By a generator of random numbers of their own, so that the person is the same without them.
+    """
+    rng = random.Random(f"hospital/{seed}/{person['id']}")
+    requested = [row["d_rekvdato"] for row in person["pathology"]]
+    begun = [rng.choice(requested) + days(rng.choice(CONTACT_DAYS)) for _ in range(3) if requested]
+    if begun and rng.random() < 0.1:
+        begun.append(LAST_OF_LPR2 + days(rng.choice((0, 1))))
+    cpr, causes = person["cpr"], []
+    if cpr["status"] == "90" and cpr["status_date"]:
+        causes = [
+            {"d_dodsdato": cpr["status_date"], "d_findedato": None, "underlying": cause}
+            for cause in rng.choices(CAUSES, k=rng.choice((0, 1, 1, 1, 2)))
+        ]
+    return {
+        **person,
+        "cause_of_death": causes,
+        "hospital": [
+            {
+                "register": rng.choice(
+                    ("lpr2", "lpr2", "lpr3") if day > date(2018, 1, 1) else ("lpr2",)
+                ),
+                "begins": day,
+                "code": rng.choice(CODES),
+                "modifier": rng.choice((None, None, "0", "1", "2")),
+                "system": rng.choice(("LPR3", "LPR3", "LPR2")),
+                "retracted": rng.choice((None, "Nej", "Ja")),
+            }
+            for day in begun
+        ],
+    }
+
+
 # ------------------------------------------------------------------ rows of the linked lake
 
 
@@ -587,6 +642,7 @@ def write_lake_rows(persons: list[dict]) -> dict[str, list[dict]]:
             "pato",
             "review",
             "sarcoma",
+            *HOSPITALS_AND_CAUSES,
         )
     }
 
@@ -668,4 +724,26 @@ def write_lake_rows(persons: list[dict]) -> dict[str, list[dict]]:
                     "metastasis_date": row["metastasis_date"],
                 },
             )
+        for nth, row in enumerate(person.get("hospital", [])):
+            contact, day = f"{person['id']}0{nth}", row["begins"]
+            if row["register"] == "lpr2":
+                add("t_adm", owner, {"k_recnum": contact, "d_inddto": day, "d_uddto": day})
+                told = {"c_diagtype": "A", "c_diagmod": row["modifier"]}
+                add("t_diag", owner, {"v_recnum": contact, "c_diag": row["code"], **told})
+            else:
+                system = {"lprindberetningssystem": row["system"]}
+                dates = {"dato_start": day, "dato_slut": day}
+                add("kontakter", owner, {"dw_ek_kontakt": contact, **dates, **system})
+                told = {"diagnosetype": "A", "senere_afkraeftet": row["retracted"]}
+                key = {"dw_ek_kontakt": contact, "diagnosekode": row["code"]}
+                add("diagnoser", owner, {**key, **told, **system})
+        for row in person["cause_of_death"]:
+            day, cause = row["d_dodsdato"], row.get("underlying")
+            if day.year <= 2001:
+                add("t_dodsaarsag_1", owner, {"d_dodsdto": day, "c_dod1": cause})
+            elif day.year <= 2021:
+                add("t_dodsaarsag_2", owner, {"d_dodsdato": day, "c_dodtilgrundl_acme": cause})
+            else:
+                told = {"doedsdato": day, "doedsaarsag_tilgrundliggende": cause}
+                add("dodsaarsager", owner, told)
     return rows

@@ -412,6 +412,7 @@ def test_every_mart_has_an_enforced_contract_with_a_key(lake):
         "death_disagreement",
         "exclusion_reasons",
         "factor",
+        "follow_up",
         "hospital_agreement",
         "linkage_conflict",
         "linkage_flow",

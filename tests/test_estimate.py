@@ -12,7 +12,7 @@ import pytest
 from etl import estimate
 from etl.competing_risks import count_events, gray_test
 from etl.errors import EstimateError
-from etl.estimate import ALL, FactorPlan, OutcomePlan, Plan, compute, render_tables
+from etl.estimate import ALL, FactorPlan, OutcomePlan, Plan, SchedulePlan, compute, render_tables
 
 PLAN = Plan(
     study_id="demo",
@@ -25,6 +25,7 @@ PLAN = Plan(
         FactorPlan("necrosis", "Necrosis", ("yes", "no"), "no", True),
         FactorPlan("size", "Size", ("large", "middle", "small"), "small", False),
     ),
+    schedule=SchedulePlan(visits_in_first_year=2, visits_in_later_years=1, imaging_years=2),
 )
 
 # '-' is missing; 'prevalent' leaves that outcome's analysis.
@@ -44,7 +45,7 @@ CODES = {"censored": 0, "outcome": 1, "death": 2}
 
 
 def marts(persons: str = PERSONS, study: str = "demo", con=None) -> duckdb.DuckDBPyConnection:
-    """The four marts of a table of persons as above; a further study is added to `con`."""
+    """The marts of a table of persons as above; a further study is added to `con`."""
     con = con or duckdb.connect()
     con.execute("create schema if not exists marts")
     for table, columns in {
@@ -72,7 +73,22 @@ def marts(persons: str = PERSONS, study: str = "demo", con=None) -> duckdb.DuckD
                 "insert into marts.time_to_event values (?, ?, ?, ?, ?)",
                 [*who, outcome, int(days), CODES[event]],
             )
+    con.execute(FOLLOW_UP)
     return con
+
+
+# Persons and days as the mart has them; the quartiles are left out.
+FOLLOW_UP = """
+    create or replace table marts.follow_up as
+    select study_id, outcome, count(*) as n_persons, null::bigint as lower_quartile_days,
+        null::bigint as median_days, null::bigint as upper_quartile_days,
+        max(days) filter (event_code = 1) as last_outcome_days, max(days) as last_days
+    from marts.time_to_event
+    group by all
+    union all
+    select 'nobody', outcome, 0, null, null, null, null, null
+    from (values ('metastasis'), ('local_recurrence')) as outcomes (outcome)
+"""
 
 
 def many(n: int, event_code: str, days: int = 60) -> duckdb.DuckDBPyConnection:
@@ -92,6 +108,7 @@ def many(n: int, event_code: str, days: int = 60) -> duckdb.DuckDBPyConnection:
         }.get(table, "")
         con.execute(f"create table marts.{table} as {query} from range({n}){others}")
     con.execute("delete from marts.prevalent_outcome")
+    con.execute(FOLLOW_UP)
     return con
 
 
@@ -228,16 +245,19 @@ def test_time_lost_is_the_area_under_the_incidence_up_to_the_horizon():
     assert lost["days_lost"] < lost["upper"] < 100
 
 
-def test_follow_up_is_that_which_the_censored_show_and_names_the_last_outcome():
-    made = document()["follow_up"]
-    # Of 7 still there on day 40 one is censored, of 2 on day 300 one, on day 400 the last.
-    assert row(made, outcome="local_recurrence") == {
-        "outcome": "local_recurrence", "n": 8, "lower_quartile_days": 300, "median_days": 300,
-        "upper_quartile_days": 400, "last_event_days": 100, "last_days": 400,
+def test_follow_up_is_that_of_the_mart_in_the_order_of_the_plan():
+    """How the mart comes to it is held in tests/test_two_evaluators.py."""
+    con = marts()
+    con.execute("update marts.follow_up set median_days = 300 where outcome = 'local_recurrence'")
+    made = document(con=con)["follow_up"]
+    assert [one["outcome"] for one in made] == ["metastasis", "local_recurrence"]
+    assert made[1] == {
+        "outcome": "local_recurrence", "n": 8, "lower_quartile_days": None, "median_days": 300,
+        "upper_quartile_days": None, "last_event_days": 100, "last_days": 400,
     }  # fmt: skip
-    # One of 5 censored leaves four fifths: no quartile is reached.
-    assert row(made, outcome="metastasis")["lower_quartile_days"] is None
-    assert row(made, outcome="metastasis")["last_event_days"] == 200
+    con.execute("delete from marts.follow_up where outcome = 'metastasis'")
+    with pytest.raises(EstimateError, match="nothing on outcome 'metastasis'"):
+        document(con=con)
 
 
 def test_the_years_close_and_the_one_after_the_last_outcome_is_shown_empty():
@@ -267,11 +287,19 @@ def test_without_any_outcome_no_visit_is_scheduled():
     assert (made["schedule"], [r["year"] for r in made["yearly"]]) == ([], [1, 1])
 
 
-def test_without_a_rule_nobody_is_at_high_risk_and_no_visit_is_drawn_from_it():
-    factors = tuple(replace(factor, is_rule_factor=False) for factor in PLAN.factors)
-    made = document(replace(PLAN, factors=factors))
+def test_without_a_schedule_no_visit_is_drawn():
+    made = document(replace(PLAN, schedule=None))
     assert made["schedule"] == []
     assert made["yearly"]
+
+
+def test_the_visits_are_those_of_the_study():
+    con = many(20, event_code="case when range = 0 then 1 else 0 end", days=5000)
+    con.execute("update marts.time_to_event set days = 1000 where person_id = 0")
+    made = document(replace(PLAN, schedule=SchedulePlan(4, 3, 1)), con)["schedule"]
+    assert [(r["visits"], r["is_imaged_at_high_risk"]) for r in made] == [
+        (4, True), (3, False), (3, False),
+    ]  # fmt: skip
 
 
 # ------------------------------------------------------------------ what is said

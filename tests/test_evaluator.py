@@ -17,8 +17,10 @@ from tests.evaluator import (
     Outcome,
     evaluate,
     evaluate_all,
+    has_diagnosis,
     is_same_place,
 )
+from tests.variant_studies import VARIANTS
 
 COMPLETE_TO = {"cpr": date(2023, 6, 30), "patobank": date(2023, 6, 30)}
 INDEX = date(2005, 3, 10)
@@ -746,6 +748,11 @@ def persons() -> list[dict]:
 
 
 @pytest.fixture(scope="module")
+def hospitalised(persons):
+    return [generated_persons.hospitalised(person, seed=3) for person in persons]
+
+
+@pytest.fixture(scope="module")
 def verdicts(persons):
     return evaluate_all(persons, COMPLETE_TO)
 
@@ -803,6 +810,89 @@ def test_a_rule_moved_by_one_changes_the_verdict_on_a_generated_person(persons, 
     assert any(evaluate(one, COMPLETE_TO, study) != verdicts.get(one["id"]) for one in persons)
 
 
+LOOKS_BACK = VARIANTS["dlms_looks_back"].further_criteria
+OUTCOMES = {one.name: one for one in VARIANTS["dlms_more_outcomes"].further_outcomes}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "change"),
+    [
+        (LOOKS_BACK[0], {"look_back_days": 364}),
+        (LOOKS_BACK[0], {"look_back_days": 366}),
+        (LOOKS_BACK[0], {"codes": ("DC49",)}),
+        (LOOKS_BACK[0], {"kind": "not_diagnosed_before"}),
+        (LOOKS_BACK[1], {"look_back_days": 4999}),
+        (LOOKS_BACK[1], {"codes": ("DC492",)}),
+        (LOOKS_BACK[2], {"cohort": DLMS}),
+        (LOOKS_BACK[3], {"kind": "in_cohort"}),
+        (VARIANTS["dlms_aged"].further_criteria[0], {"minimum_years": 41}),
+        (VARIANTS["dlms_aged"].further_criteria[0], {"below_years": 64}),
+    ],
+    ids=str,
+)
+def test_a_further_criterion_moved_by_one_changes_a_verdict(hospitalised, criterion, change):
+    one, other = (
+        dataclasses.replace(DLMS, further_criteria=(asked,))
+        for asked in (criterion, dataclasses.replace(criterion, **change))
+    )
+    assert any(
+        evaluate(person, COMPLETE_TO, one) != evaluate(person, COMPLETE_TO, other)
+        for person in hospitalised
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "change"),
+    [
+        (OUTCOMES["sarcoma_coded"], {"from_day": 29}),
+        (OUTCOMES["sarcoma_coded"], {"from_day": 31}),
+        (OUTCOMES["sarcoma_coded"], {"from_day": None}),
+        (OUTCOMES["sarcoma_coded"], {"codes": ("DC49",)}),
+        (OUTCOMES["death_of_the_heart"], {"codes": ("410",)}),
+        (OUTCOMES["death_of_the_heart"], {"codes": ("I",)}),
+        (OUTCOMES["death_of_the_heart"], {"codes": ()}),
+        (OUTCOMES["recurrence_in_the_clinic"], {"from_day": 91}),
+        (OUTCOMES["recurrence_in_the_clinic"], {"from_day": 89}),
+        (OUTCOMES["metastasis_in_the_clinic"], {"column": "local_recurrence_date"}),
+        (OUTCOMES["progression"], {"parts": ("metastasis", "local_recurrence")}),
+    ],
+    ids=str,
+)
+def test_a_further_outcome_moved_by_one_changes_a_verdict(hospitalised, outcome, change):
+    # Death is a part of the first of several.
+    first = (OUTCOMES["death"],) if outcome.parts else ()
+    one, other = (
+        dataclasses.replace(DLMS, further_outcomes=(*first, asked))
+        for asked in (outcome, dataclasses.replace(outcome, **change))
+    )
+    assert any(
+        evaluate(person, COMPLETE_TO, one) != evaluate(person, COMPLETE_TO, other)
+        for person in hospitalised
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "counts"),
+    [
+        ({}, True),
+        ({"modifier": "2"}, False),
+        ({"modifier": "1"}, True),
+        ({"begins": date(2019, 3, 31)}, True),
+        ({"begins": date(2019, 4, 1)}, False),
+        ({"register": "lpr3", "system": "LPR3"}, True),
+        ({"register": "lpr3", "system": "LPR2"}, False),
+        ({"register": "lpr3", "system": "LPR3", "retracted": "Ja"}, False),
+        ({"register": "lpr3", "system": "LPR3", "retracted": "Nej"}, True),
+        ({"code": "DC50"}, False),
+    ],
+    ids=str,
+)
+def test_a_hospital_diagnosis_counts_in_its_era_and_unless_taken_back(row, counts):
+    told = {"register": "lpr2", "begins": date(2018, 1, 1), "code": "DC492", "modifier": None,
+            "system": None, "retracted": None}  # fmt: skip
+    assert has_diagnosis({**told, **row}, ("DC49",)) == counts
+
+
 def test_lake_rows_have_the_columns_of_the_contracts(persons):
     tables = {}
     for path in (CHECKOUT / "etl" / "registers").glob("*.odcs.yaml"):
@@ -815,6 +905,9 @@ def test_lake_rows_have_the_columns_of_the_contracts(persons):
         "v_far_pnr": "v_far_pnr_person_id",
     }
     for table, found in rows.items():
+        if table in generated_persons.HOSPITALS_AND_CAUSES:
+            assert found == [], "these persons were never at a hospital"
+            continue
         columns = [c for c in tables[table] if c not in ("v_pnr", "cpr")]
         expected = ["person_id", *(renamed.get(c, c) for c in columns)]
         assert all(list(row) == [*expected, "source_file", "source_row"] for row in found)

@@ -17,7 +17,6 @@ from etl.competing_risks import (
     count_events,
     cumulative_incidence,
     fine_gray,
-    follow_up,
     gray_test,
     jackknife_influences,
     pseudo_values,
@@ -26,6 +25,7 @@ from etl.competing_risks import (
     risk_ratio,
     time_lost,
 )
+from tests.reverse_kaplan_meier import follow_up
 
 GOLDEN = Path(__file__).parent / "golden"
 EXACT, ITERATED = 1e-9, 1e-6

@@ -338,6 +338,26 @@ def test_a_threshold_without_a_rule_is_refused(project):
     assert path.read_text("utf-8").splitlines()[line - 1].startswith("risk_difference_threshold")
 
 
+def test_a_schedule_without_a_rule_is_refused_and_so_is_one_without_visits(project):
+    assert studies.read(project, "dlms").schedule == studies.Schedule(2, 1, 2)
+    spoil(project, "imaging_years = 2", "imaging_years = -1")
+    assert "[schedule] has imaging_years = -1. Expected a whole number of years" in refusal(project)
+    spoil(project, "imaging_years = -1", "imaging_years = 0")
+    spoil(project, "visits_in_first_year = 2", "visits_in_first_year = 0")
+    assert "[schedule] has visits_in_first_year = 0. Expected a whole number from 1" in refusal(
+        project
+    )
+    spoil(project, "visits_in_first_year = 0", "visits_in_first_year = 3")
+    assert "3 in the first year, 1 in each later one; imaging at high risk to year 0" in (
+        studies.shown(studies.read(project, "dlms"))
+    )
+    without(project, "[rule]")
+    path = project / "dbt_project/studies/dlms/study.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"(?m)^risk_difference_threshold.*\n", "", text), encoding="utf-8")
+    assert "a [schedule] and no [rule]" in refusal(project)
+
+
 def test_a_study_may_do_without_a_rule(project):
     path = project / "dbt_project/studies/dlms/study.toml"
     text = path.read_text(encoding="utf-8").partition("[rule]")[0]

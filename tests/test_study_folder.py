@@ -3,7 +3,8 @@
 One warehouse holds the studies of the checkout and others made from the first: one with a step
 more, one with another period and a shorter list of morphologies, one with the list of the group
 behind it, one that looks back for diagnoses and into another study's cohort, and one with more
-outcomes.
+outcomes. That all of them select and tell what their folders say is held in
+tests/test_two_evaluators.py.
 """
 
 import csv
@@ -25,91 +26,11 @@ from etl.errors import StudyError
 from etl.home import connect
 from etl.settings import CHECKOUT
 from etl.studies import schema
-from tests import generated_persons
+from tests import generated_persons, variant_studies
 from tests.written_lake import Lake, settings_for
 
 N_PERSONS = 400
-# Days from a person's first requisition back to a hospital contact, by the person's place in turn;
-# by the index date some of them are a year to the day, or the index date itself.
-CONTACT_DAYS_BEFORE = (None, 0, 1, 200, 365, 366, 5000, -29, -30, -400)
-MORE_OUTCOMES = """
-[[outcome]]
-name = "death"
-label = "Death"
-kind = "death"
-risk_difference_threshold = 0.1
-
-[[outcome]]
-name = "death_of_the_heart"
-label = "Death of the heart"
-kind = "death"
-cause_codes = ["I", "410"]
-risk_difference_threshold = 0.1
-
-[[outcome]]
-name = "sarcoma_coded"
-label = "Sarcoma coded by a hospital"
-kind = "diagnosis"
-diagnosis_codes = ["DC49", "1719"]
-from_day = 30
-risk_difference_threshold = 0.1
-
-[[outcome]]
-name = "metastasis_in_the_clinic"
-label = "Metastasis in the clinical database"
-kind = "clinical_date"
-clinical_column = "metastasis_date"
-risk_difference_threshold = 0.1
-
-[[outcome]]
-name = "progression"
-label = "Metastasis, local recurrence or death"
-kind = "first_of"
-parts = ["metastasis", "local_recurrence", "death"]
-risk_difference_threshold = 0.1
-"""
-LOOK_BACK = """
-[[criterion]]
-name = "sarcoma_before"
-kind = "diagnosed_before"
-diagnosis_codes = ["DC49", "1719"]
-look_back_days = 365
-label = "No sarcoma coded in the year before"
-
-[[criterion]]
-name = "no_sarcoma_before"
-kind = "not_diagnosed_before"
-diagnosis_codes = ["DC49"]
-look_back_days = 5000
-label = "Sarcoma coded before"
-
-[[criterion]]
-name = "in_the_early_study"
-kind = "in_cohort"
-cohort = "dlms_early"
-label = "Not in the early study"
-
-[[criterion]]
-name = "not_in_the_aged_study"
-kind = "not_in_cohort"
-cohort = "dlms_aged"
-label = "In the study of 40 to 64"
-
-[[criterion]]
-name = "index_date_1980_2022"
-"""
 FIRST_ID = generated_persons.FIRST_PERSON_ID
-AGE_STEP = """
-[[criterion]]
-name = "adult"
-kind = "age_at_index"
-minimum_years = 40
-below_years = 65
-label = "Younger than 40 or older than 64"
-
-[[criterion]]
-name = "index_date_1980_2022"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -119,46 +40,20 @@ def project(tmp_path_factory) -> Path:
     shutil.copytree(CHECKOUT / "dbt_project", place / "dbt_project")
     for name in ("etl", "expectations", "requirements.lock"):
         (place / name).symlink_to(CHECKOUT / name)
-    studies.create(place, "dlms_aged", "dlms", "Aged 40 to 64")
-    edit(place, "dlms_aged", '\n[[criterion]]\nname = "index_date_1980_2022"\n', AGE_STEP)
-    studies.create(place, "dlms_early", "dlms", None)
-    edit(place, "dlms_early", "period_end = 2022-12-31", "period_end = 1999-12-31")
-    edit(place, "dlms_early", r"M8891,.*\n", "", "codelists/case_morphology.csv")
+    variant_studies.add(place)
     studies.create(place, "dlms_own_list", "dlms", None)
     for code, instead in (("M8891", "M8892,superficial leiomyosarcoma,SNOMED,,,"), ("M8896", "")):
         line = f"{instead}\n" if instead else ""
-        edit(place, "dlms_own_list", rf"{code},.*\n", line, "codelists/case_morphology.csv")
-    studies.create(place, "dlms_looks_back", "dlms", None)
-    edit(place, "dlms_looks_back", '\n[[criterion]]\nname = "index_date_1980_2022"\n', LOOK_BACK)
-    studies.create(place, "dlms_more_outcomes", "dlms", None)
-    edit(place, "dlms_more_outcomes", "[[factor]]\n", f"{MORE_OUTCOMES}\n[[factor]]\n")
+        variant_studies.edit(
+            place, "dlms_own_list", rf"{code},.*\n", line, "codelists/case_morphology.csv"
+        )
     return place
-
-
-def edit(project: Path, study: str, old: str, new: str, file: str = "study.toml") -> None:
-    path = project / "dbt_project/studies" / study / file
-    text, n = re.subn(old if "*" in old else re.escape(old), new, path.read_text("utf-8"), count=1)
-    assert n == 1, old
-    path.write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def persons() -> dict[int, dict]:
-    return {p["id"]: p for p in generated_persons.generate(seed=5, n=N_PERSONS)}
-
-
-def contacts(persons: dict[int, dict]) -> list[tuple[int, dt.date, str]]:
-    """(person_id, first day, diagnosis) of hospital contacts before 2019, when LPR2 ended."""
-    made = []
-    for nth, person in enumerate(persons.values()):
-        days = [row["d_rekvdato"] for row in person["pathology"] if row["d_rekvdato"]]
-        before = CONTACT_DAYS_BEFORE[nth % len(CONTACT_DAYS_BEFORE)]
-        if days and before is not None:
-            day = min(days) - dt.timedelta(days=before)
-            if day < dt.date(2019, 1, 1):
-                code = "DC492" if day.year >= 1994 else "17190"
-                made.append((FIRST_ID + person["id"], day, code if nth % 3 else "DC443"))
-    return made
+    made = generated_persons.generate(seed=5, n=N_PERSONS)
+    return {p["id"]: generated_persons.hospitalised(p, seed=5) for p in made}
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +63,6 @@ def lake(project, persons, tmp_path_factory) -> Lake:
     for table, rows in generated_persons.write_lake_rows(list(persons.values())).items():
         for row in rows:
             made.add(table, **row)
-    for number, (owner, day, code) in enumerate(contacts(persons)):
-        made.add("t_adm", person_id=owner, k_recnum=str(number), d_inddto=day, d_uddto=day)
-        made.add("t_diag", person_id=owner, v_recnum=str(number), c_diag=code, c_diagtype="A")
     made.write(generated_persons.COMPLETE_TO[1])
     made.build()
     return made
@@ -200,68 +92,6 @@ def test_every_study_that_was_added_has_a_cohort(lake):
     n = {row["study_id"]: row["n"] for row in sizes}
     assert 0 < n["dlms_aged"] < n["dlms"]
     assert 0 < n["dlms_early"] < n["dlms"]
-
-
-def test_a_step_more_asks_for_the_age_on_the_index_date_and_changes_nothing_else(lake, persons):
-    plain, aged = bits(lake, "dlms"), bits(lake, "dlms_aged")
-    assert plain.keys() == aged.keys()
-    assert {key: b[:3] + b[4:] for key, b in aged.items()} == plain
-    index_dates = {
-        row["person_id"]: row["index_date"]
-        for row in lake.ask(
-            "select person_id, index_date from marts.exclusion_reasons where study_id = 'dlms'"
-        )
-    }
-    expected = {
-        key: "1" if 40 <= age(persons[key - FIRST_ID], index_dates[key]) < 65 else "0"
-        for key in aged
-    }
-    assert {key: b[3] for key, b in aged.items()} == expected
-    assert set(expected.values()) == {"0", "1"}
-
-
-def test_steps_that_look_back_and_into_other_cohorts_are_answered_for_everybody(lake, persons):
-    found = bits(lake, "dlms_looks_back")
-    index_dates = {p: v["index_date"] for p, v in verdicts(lake, "dlms_looks_back").items()}
-    early, aged = (
-        {p for p, v in verdicts(lake, name).items() if v["is_included"]}
-        for name in ("dlms_early", "dlms_aged")
-    )
-
-    def coded(person: int, codes: tuple[str, ...], look_back_days: int) -> bool | None:
-        """Whether such a contact began on days -look_back_days to -1; None without day 0."""
-        if index_dates[person] is None:
-            return None
-        return any(
-            owner == person
-            and code.startswith(codes)
-            and 1 <= (index_dates[person] - day).days <= look_back_days
-            for owner, day, code in contacts(persons)
-        )
-
-    expected = {
-        person: "".join(
-            "1" if answer else "0"
-            for answer in (
-                coded(person, ("DC49", "1719"), 365),
-                coded(person, ("DC49",), 5000) is False,
-                person in early,
-                person not in aged,
-            )
-        )
-        for person in found
-    }
-    assert {person: answers[3:7] for person, answers in found.items()} == expected
-    for place in range(4):
-        assert {answers[place] for answers in expected.values()} == {"0", "1"}, place
-
-
-def age(person: dict, day: dt.date | None) -> int:
-    """Birthdays had; -1 where either date is unknown."""
-    born = person["cpr"]["birth_date"] if person["cpr"] else None
-    if born is None or day is None:
-        return -1
-    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 def test_a_shorter_list_and_period_leave_out_and_never_add(lake):
@@ -320,48 +150,6 @@ def test_why_refuses_a_stranger_and_what_is_no_id(lake, project):
         with pytest.raises(Exception, match="never a personal number") as error:
             steps.study_why(lake.settings, "dlms", given)
         assert given not in str(error.value)
-
-
-# ------------------------------------------------------------------ outcomes of other kinds
-
-
-def test_death_and_diagnoses_and_the_first_of_several_are_outcomes(lake, persons):
-    study = "dlms_more_outcomes"
-    cohort = {
-        row["person_id"]: row
-        for row in lake.ask(f"select * from marts.cohort where study_id = '{study}'")
-    }
-    told = {
-        outcome: events(lake, study, outcome)
-        for outcome in ("metastasis", "local_recurrence", "death", "sarcoma_coded",
-                        "metastasis_in_the_clinic", "death_of_the_heart", "progression")
-    }  # fmt: skip
-    assert told["death"].keys() == cohort.keys(), "nobody of the cohort is dead on the index date"
-    for person, row in cohort.items():
-        end, died = row["follow_up_end_date"], row["death_date"]
-        is_dead = died is not None and died <= end
-        last = ((died if is_dead else end) - row["index_date"]).days
-        assert told["death"][person] == (int(is_dead), last)
-        coded = min(
-            (
-                (day - row["index_date"]).days
-                for owner, day, code in contacts(persons)
-                if owner == person
-                and code.startswith(("DC49", "1719"))
-                and (day - row["index_date"]).days >= 30
-            ),
-            default=None,
-        )
-        is_coded = coded is not None and coded <= last
-        expected = (1, coded) if is_coded else (2 * is_dead, last)
-        assert told["sarcoma_coded"][person] == expected
-    codes = {code for outcome in told.values() for code, _ in outcome.values()}
-    assert codes == {0, 1, 2}
-    for person, (code, day) in told["progression"].items():
-        parts = [told[name][person] for name in ("metastasis", "local_recurrence", "death")]
-        assert (code, day) == min(
-            ((1, d) if c == 1 else (0, d) for c, d in parts), key=lambda part: (part[1], -part[0])
-        )
 
 
 # ------------------------------------------------------------------ compare

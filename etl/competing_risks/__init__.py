@@ -3,7 +3,7 @@
 The road: persons are counted per (time, event) → `Counts` → `cumulative_incidence` (Aalen–Johansen
 with its variance) → `risk_at` a horizon, with intervals → `risk_difference` and `risk_ratio` of two
 groups → `share_exceeding`, how often the difference passes a threshold in bootstrap samples. Beside
-it: `time_lost`, `gray_test`, `pseudo_values`, `follow_up`, and regression on hazards.
+it: `time_lost`, `gray_test`, `pseudo_values`, and regression on hazards.
 
 Estimates work on counts, so their cost follows the number of distinct times, not of persons;
 delayed entry, weights and clusters add the distinct cells of those.
@@ -11,7 +11,7 @@ delayed entry, weights and clusters add the distinct cells of those.
 
 from etl.competing_risks.aalen_johansen import CumulativeIncidence, cumulative_incidence
 from etl.competing_risks.bootstrap import share_exceeding
-from etl.competing_risks.counts import CENSORED, Counts, count_events
+from etl.competing_risks.counts import CENSORED, Counts, count_events, last_event
 from etl.competing_risks.differences import (
     RiskDifference,
     RiskRatio,
@@ -19,7 +19,6 @@ from etl.competing_risks.differences import (
     risk_difference,
     risk_ratio,
 )
-from etl.competing_risks.follow_up import FollowUp, follow_up, last_event
 from etl.competing_risks.gray import GrayTest, gray_test
 from etl.competing_risks.intervals import (
     KINDS,
@@ -59,7 +58,6 @@ __all__ = [
     "VARIANCES",
     "Counts",
     "CumulativeIncidence",
-    "FollowUp",
     "GrayTest",
     "HazardModel",
     "LinearModel",
@@ -74,7 +72,6 @@ __all__ = [
     "effective_number",
     "exceeds",
     "fine_gray",
-    "follow_up",
     "gray_test",
     "jackknife_influences",
     "last_event",

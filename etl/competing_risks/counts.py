@@ -245,3 +245,9 @@ def _whole_numbers(values: np.ndarray, what: str) -> np.ndarray:
     if not np.isfinite(values).all() or (values < 0).any() or (values != np.floor(values)).any():
         raise ValueError(f"{what} is negative or not a whole number.")
     return values.astype(np.int64)
+
+
+def last_event(counts: Counts, cause: int) -> float | None:
+    """The last time at which anyone had the event; None where nobody had."""
+    seen = np.flatnonzero(counts.of_cause(cause))
+    return counts.times[seen[-1]].item() if seen.size else None

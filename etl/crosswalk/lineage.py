@@ -69,9 +69,10 @@ def of(manifest: dict, known: dict[str, dict] | None = None) -> dict[str, dict]:
             schema[plain[key]] = dict.fromkeys([*node["columns"], OF_THE_FOLDER], "text")
             continue
         sql = node["compiled_code"]
-        for one in node["depends_on"]["nodes"]:
+        reads = node["depends_on"]["nodes"]
+        for one in reads:
             sql = sql.replace(nodes[one]["relation_name"], plain[one])
-        hash_ = digest([sql, [schema[plain[one]] for one in node["depends_on"]["nodes"]]])[:12]
+        hash_ = digest([sql, {plain[one]: schema[plain[one]] for one in reads}])[:12]
         told = (known or {}).get(node["name"])
         if told is None or told["sql"] != hash_:
             rows, columns = inputs(sql, schema)

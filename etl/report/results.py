@@ -321,14 +321,14 @@ def _follow_up_tables(document: dict, plan) -> list[Html]:
                 for row in document["yearly"]
             ],
         ),
-        *([_schedule_table(document)] if document["rule"] else []),
+        *([_schedule_table(document)] if document["schedule"] else []),
     ]  # fmt: skip
 
 
 def _schedule_table(document: dict) -> Html:
     return table(
-        "Follow-up schedule: visits to the year of the last outcome of any kind, two in the first, "
-        "and imaging of who is at high risk in the first two",
+        "Follow-up schedule: visits to the year of the last outcome of any kind, and years of "
+        "imaging of who is at high risk",
         [Column("Year"), number("Visits"), Column("Imaging at high risk")],
         [
             [

@@ -1,6 +1,6 @@
 """What the marts of a study say about risks, and the evidence that an estimate rests on."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from etl import evidence, ledger, studies
@@ -66,7 +66,7 @@ def _linked_files(home: Home) -> dict[str, Path]:
 
 def plan_of(definition):
     """What the estimation and the report need to know of a study."""
-    from etl.estimate import FactorPlan, OutcomePlan, Plan
+    from etl.estimate import FactorPlan, OutcomePlan, Plan, SchedulePlan
 
     return Plan(
         study_id=definition.study_id,
@@ -85,6 +85,7 @@ def plan_of(definition):
             )
             for f in definition.factors
         ),
+        schedule=definition.schedule and SchedulePlan(**asdict(definition.schedule)),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from etl.errors import StudyError
 from etl.home import digest, file_hash
-from etl.studies.definition import Study
+from etl.studies.definition import Schedule, Study
 from etl.studies.folder import create
 from etl.studies.language import (
     CRITERION_KINDS,
@@ -30,6 +30,7 @@ __all__ = [
     "REVIEW_NUMBERS",
     "REVIEW_TEXTS",
     "TABLES",
+    "Schedule",
     "Study",
     "create",
     "definition_hash",

@@ -56,6 +56,15 @@ class Criterion:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """Visits that follow from the year of the last outcome, and imaging of who is at high risk."""
+
+    visits_in_first_year: int
+    visits_in_later_years: int
+    imaging_years: int
+
+
+@dataclass(frozen=True)
 class Study:
     """One study folder, found to be without contradiction."""
 
@@ -80,3 +89,4 @@ class Study:
     codes: tuple[tuple, ...]  # (list, code, name, system, valid_from, valid_to, source)
     registry_sites: tuple[str, ...] = ()  # beginnings of ICD-10 codes; a cross-check only
     baseline_by: str | None = None  # factor that divides the table of baseline characteristics
+    schedule: Schedule | None = None  # only with a rule

@@ -109,7 +109,7 @@ KEYS = {
         "population": "table",
         "index_event": "table",
         "criterion": "tables", "follow_up": "table", "outcome": "tables", "factor": "tables",
-        "rule": "table?",
+        "rule": "table?", "schedule": "table?",
     },
     "population": {"period_start": "date", "period_end": "date"},
     "index_event": {
@@ -138,6 +138,10 @@ KEYS = {
         "levels": "table?", "cut_points": "table?", "periods": "table?",
     },
     "rule": {"factors": "texts"},
+    "schedule": {
+        "visits_in_first_year": "number from 1", "visits_in_later_years": "number from 1",
+        "imaging_years": "years",
+    },
 }  # fmt: skip
 
 
@@ -157,6 +161,8 @@ MEANINGS = {
         "factor": "What divides persons into groups.",
         "rule": "Which factors the high-risk rule is asked about; without it no factor is called "
         "high-risk.",
+        "schedule": "The visits that follow from the year of the last outcome; only with a rule, "
+        "since imaging is of who is at high risk by it.",
     },
     "population": {
         "period_start": "First day on which an index date counts, included.",
@@ -232,6 +238,12 @@ MEANINGS = {
         "periods": "Level and two dates: from the first, included, to before the second.",
     },
     "rule": {"factors": "Names of the factors, each a `[[factor]]`."},
+    "schedule": {
+        "visits_in_first_year": "Visits in the first year after the index date.",
+        "visits_in_later_years": "Visits in each later year, to that of the last outcome of any "
+        "kind.",
+        "imaging_years": "Years, from the first, in which who is at high risk is imaged too.",
+    },
 }
 
 
@@ -261,6 +273,7 @@ TYPES = {
     "date": (is_date, "a date such as 1980-01-01, without quotes"),
     "days": (is_whole, "a whole number of days"),
     "years": (is_whole, "a whole number of years"),
+    "number from 1": (lambda value: is_whole(value, 1), "a whole number from 1"),
     "days from 1": (lambda value: is_whole(value, 1), "a whole number of days from 1"),
     "list of days": (
         lambda value: (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from etl import registers
 from etl.errors import StudyError
-from etl.studies.definition import Criterion, Factor, Outcome, Study
+from etl.studies.definition import Criterion, Factor, Outcome, Schedule, Study
 from etl.studies.language import (
     CAUSE,
     CLINICAL_COLUMNS,
@@ -67,7 +67,7 @@ class Reader:
             raise self.refuse(f"not readable ({error})", "TOML in UTF-8") from None
         self.lines = Lines(text)
         self.hold_keys("study", raw, "the study")
-        for section in ("population", "index_event", "follow_up", "rule"):
+        for section in ("population", "index_event", "follow_up", "rule", "schedule"):
             if section in raw:
                 self.look(section)
                 self.hold_keys(section, raw[section], f"[{section}]")
@@ -86,6 +86,7 @@ class Reader:
         self.look("follow_up", key="capped_by")
         self.hold_known("[follow_up] capped_by", follow_up["capped_by"], _registers_with_an_end())
         self.hold_rule_and_thresholds(raw)
+        self.hold_schedule(raw)
         codes = {role: list(self.codes(role, event[role])) for role in CODE_SHAPES}
         self.look("index_event", key="unspecific_topography")
         self.hold_unspecific_on_skin(codes)
@@ -124,6 +125,7 @@ class Reader:
             codes=tuple(row for rows in codes.values() for row in rows),
             registry_sites=tuple(event.get("registry_sites", ())),
             baseline_by=raw.get("baseline_by"),
+            schedule=Schedule(**raw["schedule"]) if "schedule" in raw else None,
         )
 
     # -------------------------------------------------------------- whatever the section
@@ -430,6 +432,15 @@ class Reader:
                 "[rule]",
                 "both or neither",
                 "Add it.",
+            )
+
+    def hold_schedule(self, raw: dict) -> None:
+        if "schedule" in raw and "rule" not in raw:
+            self.look("schedule")
+            raise self.refuse(
+                "a [schedule] and no [rule]",
+                "a rule that says who is at high risk and imaged",
+                "Add [rule], or take the schedule away.",
             )
 
     def factors(self, entries: list[dict], rule_factors: list[str]) -> Iterator[Factor]:

@@ -36,6 +36,7 @@ _TYPES = {
     "date": _DATE,
     "days": {"type": "integer", "minimum": 0},
     "days from 1": {"type": "integer", "minimum": 1},
+    "number from 1": {"type": "integer", "minimum": 1},
     "years": {"type": "integer", "minimum": 0},
     "list of days": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
     "proportion": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},

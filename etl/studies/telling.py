@@ -2,7 +2,7 @@
 
 import textwrap
 
-from etl.studies.definition import Criterion, Factor, Outcome, Study
+from etl.studies.definition import Criterion, Factor, Outcome, Schedule, Study
 from etl.studies.language import CRITERION_KINDS
 
 WIDTH = 96
@@ -39,6 +39,7 @@ def shown(study: Study) -> str:
         "",
         "Factors",
         *(_factor(one) for one in study.factors),
+        *(_schedule(study.schedule) if study.schedule else ()),
     ]
     return "\n".join(line for part in parts for line in _wrapped(part))
 
@@ -86,6 +87,15 @@ def _outcome(one: Outcome) -> str:
 def _factor(one: Factor) -> str:
     rule = ", in the rule" if one.is_rule_factor else ""
     return f"  {one.name} ({one.kind}): {', '.join(one.levels)}; against {one.reference}{rule}"
+
+
+def _schedule(one: Schedule) -> list[str]:
+    return [
+        "",
+        "Follow-up schedule, to the year of the last outcome",
+        f"  {one.visits_in_first_year} in the first year, {one.visits_in_later_years} in each "
+        f"later one; imaging at high risk to year {one.imaging_years}",
+    ]
 
 
 def _wrapped(part: str) -> list[str]:

@@ -1,8 +1,8 @@
 -- One row per person, contact and diagnosis that counts, of LPR2 and LPR3 as one register.
 -- 2019 lies in both: LPR2 counts before the first of April, and of LPR3 what is no copy of an LPR2
 -- row. A diagnosis that was looked for and not found, or retracted later, does not count; one
--- whose retraction is missing does. A view: who reads it asks for a cohort's few persons, or for a
--- few codes.
+-- whose retraction is missing does. A view: what is asked of candidates is read once, in
+-- int_candidate_diagnosis, and what is asked of everybody is asked for a few codes.
 {{ config(materialized='view') }}
 
 with

@@ -24,7 +24,7 @@ codes as (
 
 diagnoses as (
 
-    select * from {{ ref('int_hospital_diagnosis') }}
+    select * from {{ ref('int_candidate_diagnosis') }}
 
 )
 

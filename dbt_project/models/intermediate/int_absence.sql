@@ -39,22 +39,35 @@ stays_as_told as (
 
 ),
 
+next_homes as (
+
+    select
+        stays_as_told.person_id,
+        stays_as_told.departure_date,
+        min(danish_moves.moved_in_date) as moved_in_date
+    from stays_as_told
+    inner join danish_moves
+        on
+            stays_as_told.person_id = danish_moves.person_id
+            and stays_as_told.departure_date < danish_moves.moved_in_date
+    where stays_as_told.return_date is null
+    group by
+        stays_as_told.person_id,
+        stays_as_told.departure_date
+
+),
+
 stays_abroad as (
 
     select
         stays_as_told.person_id,
         stays_as_told.departure_date as left_date,
-        coalesce(stays_as_told.return_date, min(danish_moves.moved_in_date)) as returned_date
+        coalesce(stays_as_told.return_date, next_homes.moved_in_date) as returned_date
     from stays_as_told
-    left join danish_moves
+    left join next_homes
         on
-            stays_as_told.person_id = danish_moves.person_id
-            and stays_as_told.return_date is null
-            and stays_as_told.departure_date < danish_moves.moved_in_date
-    group by
-        stays_as_told.person_id,
-        stays_as_told.departure_date,
-        stays_as_told.return_date
+            stays_as_told.person_id = next_homes.person_id
+            and stays_as_told.departure_date = next_homes.departure_date
 
 ),
 

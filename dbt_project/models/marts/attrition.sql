@@ -1,5 +1,7 @@
--- One row per study and step of the flow: how many went in, how many left here, how many went on.
--- Step 0 counts requisitions whose number leads to no person, step 1 the candidate persons.
+-- One row per study and step of the flow: how many went in, how many left here, how many went on,
+-- and the outcomes that they had in their follow-up, each person and outcome once.
+-- Step 0 counts requisitions whose number leads to no person and no outcomes, step 1 the candidate
+-- persons.
 with
 
 studies as (
@@ -14,9 +16,33 @@ criteria as (
 
 ),
 
+events as (
+
+    select
+        study_id,
+        person_id,
+        count(*) as n_events
+    from {{ ref('int_first_event') }}
+    where event_code = 1
+    group by
+        study_id,
+        person_id
+
+),
+
 verdicts as (
 
-    select * from {{ ref('exclusion_reasons') }}
+    select
+        exclusion_reasons.study_id,
+        exclusion_reasons.person_id,
+        exclusion_reasons.first_failed_step,
+        exclusion_reasons.is_included,
+        coalesce(events.n_events, 0) as n_events
+    from {{ ref('exclusion_reasons') }} as exclusion_reasons
+    left join events
+        on
+            exclusion_reasons.study_id = events.study_id
+            and exclusion_reasons.person_id = events.person_id
 
 ),
 
@@ -44,7 +70,8 @@ candidates as (
 
     select
         study_id,
-        count(*) as n
+        count(*) as n,
+        sum(n_events) as n_events
     from verdicts
     group by study_id
 
@@ -59,7 +86,9 @@ requisition_step as (
         'Candidate requisitions; excluded: the number leads to no person' as label,
         'requisitions' as unit,
         coalesce(requisitions_of_persons.n, 0) + coalesce(requisitions_of_nobody.n, 0) as n_in,
-        coalesce(requisitions_of_nobody.n, 0) as n_excluded
+        coalesce(requisitions_of_nobody.n, 0) as n_excluded,
+        cast(null as bigint) as n_events_in,
+        cast(null as bigint) as n_events_excluded
     from studies
     left join requisitions_of_persons on studies.study_id = requisitions_of_persons.study_id
     left join requisitions_of_nobody on studies.study_id = requisitions_of_nobody.study_id
@@ -75,7 +104,9 @@ candidate_step as (
         'Candidate persons' as label,
         'persons' as unit,
         coalesce(candidates.n, 0) as n_in,
-        0 as n_excluded
+        0 as n_excluded,
+        coalesce(candidates.n_events, 0) as n_events_in,
+        0 as n_events_excluded
     from studies
     left join candidates on studies.study_id = candidates.study_id
 
@@ -99,7 +130,19 @@ criterion_steps as (
         ) as n_in,
         count(
             case when verdicts.first_failed_step = criteria.step then verdicts.person_id end
-        ) as n_excluded
+        ) as n_excluded,
+        sum(
+            case
+                when
+                    verdicts.is_included
+                    or verdicts.first_failed_step >= criteria.step
+                    then verdicts.n_events
+                else 0
+            end
+        ) as n_events_in,
+        sum(
+            case when verdicts.first_failed_step = criteria.step then verdicts.n_events else 0 end
+        ) as n_events_excluded
     from criteria
     left join verdicts on criteria.study_id = verdicts.study_id
     group by
@@ -132,5 +175,8 @@ select
     unit,
     cast(n_in as bigint) as n_in,
     cast(n_excluded as bigint) as n_excluded,
-    cast(n_in - n_excluded as bigint) as n_out
+    cast(n_in - n_excluded as bigint) as n_out,
+    cast(n_events_in as bigint) as n_events_in,
+    cast(n_events_excluded as bigint) as n_events_excluded,
+    cast(n_events_in - n_events_excluded as bigint) as n_events_out
 from steps

@@ -17,7 +17,7 @@ hospital_codes as (
 
 diagnoses as (
 
-    select * from {{ ref('int_hospital_diagnosis') }}
+    select * from {{ ref('int_candidate_diagnosis') }}
 
 ),
 

@@ -1,10 +1,13 @@
-"""How long persons were followed, and when the last event came."""
+"""Potential follow-up a second time, in Python: what the mart `follow_up` is held to.
+
+It is itself held to R's prodlim in tests/test_golden_estimation.py.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from etl.competing_risks.counts import Counts
+from etl.competing_risks import Counts
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,3 @@ def follow_up(counts: Counts) -> FollowUp:
         return counts.times[reached[0]].item() if reached.size else None
 
     return FollowUp(quantile(0.25), quantile(0.5), quantile(0.75))
-
-
-def last_event(counts: Counts, cause: int) -> float | None:
-    """The last time at which anyone had the event; None where nobody had."""
-    seen = np.flatnonzero(counts.of_cause(cause))
-    return counts.times[seen[-1]].item() if seen.size else None
