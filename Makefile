@@ -7,9 +7,9 @@ export GX_ANALYTICS_ENABLED := False
 # Modules are compiled once: without this, where it is set, every command compiles them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-browser lint contracts released bench bench-demo bench-estimate bench-landing \
-	bench-linkage bench-mock bench-postgres bench-refresh bench-studies coverage lock prove-linkage \
-	sources clean
+.PHONY: help demo test test-browser lint contracts released bench bench-demo bench-estimate \
+	bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies \
+	coverage lock prove-linkage sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,7 +43,7 @@ bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks
 	@$(BIN)/python -m benchmarks.demo
 	@$(BIN)/python -m benchmarks.rates
 
-bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
+bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
 
 coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/methods.md
