@@ -1,7 +1,7 @@
 """What a check said, and what all of them together say. Pure: no database, no file."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from etl.quality.checks import Check
@@ -40,22 +40,6 @@ class Result:
     @property
     def name(self) -> str:
         return f"{self.check.suite}: {self.check.id}"
-
-    def of_study(self, study: str, own_ids: dict[str, str]) -> "Result":
-        """The same with the failing rows of one study, persons under the study's own ids.
-
-        The counts stay those of the whole table.
-        """
-        rows = [dict(zip(self.key_columns, row, strict=True)) for row in self.failing]
-        kept = [
-            tuple(
-                own_ids[value] if column.endswith("person_id") and value in own_ids else value
-                for column, value in row.items()
-            )
-            for row in rows
-            if row.get("study_id", study) == study
-        ]
-        return replace(self, failing=tuple(sorted(kept)))
 
 
 def judge(check: Check, n_checked: int, n_failing: int) -> str:
