@@ -42,6 +42,7 @@ released: $(SETUP) ## Make the present contracts the released ones
 bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks/ and the README
 	@$(BIN)/python -m benchmarks.demo
 	@$(BIN)/python -m benchmarks.rates
+	@$(BIN)/python -m benchmarks.pages
 
 bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)

@@ -462,10 +462,10 @@ def _failing(row: dict, spans: list[str]) -> Content:
     )
     keys = row.get("key_columns")
     named = ", ".join(json.loads(keys) if isinstance(keys, str) else keys or ())
+    words = f"Failing rows by {named}" if named else "Failing rows"
+    first = ", the first of them" if len(spans) == SPANS_OF_A_CHECK else ""
     return [
-        element("p", f"Failing rows by {named}:" if named else "Failing rows:", class_="label")
-        if spans
-        else None,
+        element("p", f"{words}{first}:", class_="label") if spans else None,
         element("ol", [element("li", span) for span in spans], class_="paged") if spans else None,
         element(
             "p",
