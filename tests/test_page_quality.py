@@ -99,6 +99,8 @@ def test_failing_rows_of_one_check_and_of_all_together_are_bounded():
     text = joined(quality.checks([CHECK | {"failing": failing}]))
     assert text.count("<li>8ae897ab81d3 ") == quality.SPANS_OF_A_CHECK
     assert "Failing rows by source_file, source_row, the first of them:" in text
+    whole = [{"under": ["8a"], "numbers": " ".join(str(2 * i) for i in range(200))}]
+    assert "Failing rows by source_file, source_row:" in shown(CHECK | {"failing": whole})
     assert "check_id = 'c_diag_has_its_form' and scope = 'lpr2/2024-06-01'" in text
     many = [CHECK | {"failing": failing, "scope": str(n)} for n in range(150)]
     assert joined(quality.checks(many)).count("<li>8ae8") == quality.SPANS_OF_THE_PAGE

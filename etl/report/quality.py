@@ -150,9 +150,10 @@ def checks(rows: list[dict]) -> list[Html]:
     left = SPANS_OF_THE_PAGE
     articles = []
     for row in in_order:
-        spans = _spans(row.get("failing") or (), min(SPANS_OF_A_CHECK, left))
-        left -= len(spans)
-        articles.append(_article(row, spans))
+        most = min(SPANS_OF_A_CHECK, left)
+        spans = _spans(row.get("failing") or (), most + 1)
+        left -= len(spans[:most])
+        articles.append(_article(row, spans[:most], is_cut=len(spans) > most))
     return [
         element("p", _sentence(rows)),
         _tiles(rows),
@@ -289,7 +290,7 @@ def _filters(rows: list[dict]) -> Html:
 # ------------------------------------------------------------------ one check
 
 
-def _article(row: dict, spans: list[str]) -> Html:
+def _article(row: dict, spans: list[str], is_cut: bool) -> Html:
     facets = {
         "data_register": register_of(row),
         "data_severity": row.get("severity"),
@@ -322,7 +323,7 @@ def _article(row: dict, spans: list[str]) -> Html:
             element("p", row["why"]) if row.get("why") else None,
             _facts(row),
             _sql(row),
-            _failing(row, spans),
+            _failing(row, spans, is_cut),
         ),
         **facets,
         class_="check",
@@ -451,7 +452,7 @@ def _spans(failing: Iterable[dict], most: int) -> list[str]:
     return spans
 
 
-def _failing(row: dict, spans: list[str]) -> Content:
+def _failing(row: dict, spans: list[str], is_cut: bool) -> Content:
     n = row.get("n_failing") or 0
     if not n:
         return None
@@ -463,7 +464,7 @@ def _failing(row: dict, spans: list[str]) -> Content:
     keys = row.get("key_columns")
     named = ", ".join(json.loads(keys) if isinstance(keys, str) else keys or ())
     words = f"Failing rows by {named}" if named else "Failing rows"
-    first = ", the first of them" if len(spans) == SPANS_OF_A_CHECK else ""
+    first = ", the first of them" if is_cut else ""
     return [
         element("p", f"{words}{first}:", class_="label") if spans else None,
         element("ol", [element("li", span) for span in spans], class_="paged") if spans else None,
