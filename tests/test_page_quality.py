@@ -7,7 +7,7 @@ import pytest
 from benchmarks import pages
 from etl.report import quality
 from etl.report.html import joined
-from tests.test_report import Reader, page
+from tests.test_report import DLMS, Reader, page
 
 CHECK = {
     "suite": "landing.lpr2.t_diag", "check_id": "c_diag_has_its_form", "scope": "lpr2/2024-06-01",
@@ -65,14 +65,15 @@ def test_the_unfit_mart_and_the_largest_shift_come_first():
     assert told.index("factor") < told.index("cohort")
     assert "x, y" in told
     moved = [
-        {"check": c, "words": c, "outcome": "m", "factor": "f", "level": "l", "n_affected": 2,
+        {"check": c, "words": c, "outcome": "local_recurrence", "factor": "(all)",
+         "level": "(all)", "n_affected": 2,
          "estimate": 0.1, "estimate_without": 0.0987, "shift": shift}
         for c, shift in (("small", 0.01), ("large", -1.3), ("unknown", None))
     ]  # fmt: skip
-    told = re.sub(r"<[^>]+>", " ", joined(quality.sensitivity(moved)))
+    told = re.sub(r"<[^>]+>", " ", joined(quality.sensitivity(moved, DLMS)))
     assert told.index("large") < told.index("small") < told.index("unknown")
-    for number in ("10.00", "9.87", "−1.30", "+0.01"):
-        assert number in told
+    for words in ("10.00", "9.87", "−1.30", "+0.01", "Local recurrence", "All"):
+        assert words in told
 
 
 def test_what_is_not_there_is_told_in_a_sentence():

@@ -24,6 +24,7 @@ CHANGES = {
     "new": "new finding", "worsened": "worsened", "improved": "improved", "fixed": "fixed",
     "same": "same as before", "first": "first refresh of the check",
 }  # fmt: skip
+ALL = "(all)"
 FITNESS = ("unfit", "usable with findings", "usable")
 # Failing rows on the page, in spans: of one check, and of all together. The rest is a query away.
 SPANS_OF_A_CHECK, SPANS_OF_THE_PAGE = 200, 20_000
@@ -100,11 +101,12 @@ def fitness(rows: list[dict]) -> Html:
     )
 
 
-def sensitivity(rows: list[dict]) -> list[Html]:
+def sensitivity(rows: list[dict], plan) -> list[Html]:
     """What each open finding would move: the estimate without the persons whom it touches."""
     if not rows:
         return [element("p", "No open finding touches a person of the cohort.", class_="empty")]
     in_order = sorted(rows, key=lambda row: (-abs(row["shift"] or 0), row["check"]))
+    labels = {one.name: one.label for one in (*plan.outcomes, *plan.factors)} | {ALL: "All"}
     return [
         element(
             "p",
@@ -121,7 +123,9 @@ def sensitivity(rows: list[dict]) -> list[Html]:
             [
                 [
                     [row["words"], element("small", " ", row["check"])],
-                    row["outcome"], row["factor"], row["level"], count(row["n_affected"]),
+                    labels.get(row["outcome"], row["outcome"]),
+                    labels.get(row["factor"], row["factor"]),
+                    labels.get(row["level"], row["level"]), count(row["n_affected"]),
                     percent(row["estimate"], 2), percent(row["estimate_without"], 2),
                     _points(row["shift"]),
                 ]
