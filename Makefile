@@ -9,8 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test test-browser lint contracts released bench bench-demo bench-estimate \
 	bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies \
-	coverage lock prove-checks prove-disclosure prove-linkage \
-	sources clean
+	coverage lock prove-checks prove-disclosure prove-linkage sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,8 +42,9 @@ released: $(SETUP) ## Make the present contracts the released ones
 bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks/ and the README
 	@$(BIN)/python -m benchmarks.demo
 	@$(BIN)/python -m benchmarks.rates
+	@$(BIN)/python -m benchmarks.pages
 
-bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
+bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
 
 coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/methods.md

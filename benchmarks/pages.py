@@ -17,7 +17,7 @@ from statistics import median
 
 import click
 
-from benchmarks.demo import machine
+from benchmarks.demo import README, machine, with_section
 from etl.report.quality import TREND_REFRESHES
 
 RESULT = Path(__file__).parent / "pages.json"
@@ -138,10 +138,27 @@ def run(n: int = CHECKS, refreshes: int = REFRESHES, runs: int = RUNS) -> dict:
     return result
 
 
+def figures(result: dict) -> str:
+    """The README's sentence."""
+    opened = (
+        "how long it takes to open was not measured, for want of a Chromium"
+        if result["open_seconds"] is None
+        else f"it is open in Chromium, its checks shown, after {result['open_seconds']:g} s"
+    )
+    return (
+        f"{result['machine']}, at a load of {result['load']:g}: a page of {result['checks']:,} "
+        f"checks after {result['refreshes']} refreshes ({result['mebibytes']:g} MiB) is written in "
+        f"{result['build_seconds']:g} s, and {opened}. Medians of {result['runs']}."
+    )
+
+
 @click.command()
 def main() -> None:
-    """Measure, and keep the figures in benchmarks/pages.json."""
-    result = run() | {"load": round(os.getloadavg()[0], 1)}
+    """Measure, and keep the figures in benchmarks/pages.json and the README."""
+    load = round(os.getloadavg()[0], 1)
+    result = run() | {"load": load}
+    text = with_section(README.read_text(encoding="utf-8"), "pages", figures(result))
+    README.write_text(text, encoding="utf-8")
     RESULT.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     click.echo(json.dumps(result, indent=2, ensure_ascii=False))
     if result["open_seconds"] is None:

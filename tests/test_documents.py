@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import coverage, rates
+from benchmarks import coverage, pages, rates
 from benchmarks.demo import with_section
 from etl import registers, studies
 from etl.cli import main
@@ -67,6 +67,12 @@ def test_the_rates_in_the_readme_are_the_measured_ones():
         name: json.loads(rates.kept(name).read_text(encoding="utf-8")) for name in rates.NAMES
     }
     assert with_section(README, "rates", rates.figures(results)) == README
+
+
+def test_what_is_said_of_the_page_is_what_was_measured():
+    measured = json.loads(pages.RESULT.read_text(encoding="utf-8"))
+    assert with_section(README, "pages", pages.figures(measured)) == README
+    assert (measured["checks"], measured["refreshes"]) == (pages.CHECKS, pages.REFRESHES)
 
 
 def test_the_coverage_in_the_methods_is_the_measured_one():

@@ -140,7 +140,7 @@ def test_the_flow_is_the_answer_sheets_and_its_sums_close(ran, study):
 
 def test_planted_conflicts_and_lost_rows_are_counted_exactly_and_the_page_says_so(ran):
     assert story.wrong_linkage(story.settings_of(ran), ran / "restricted" / "answers") == []
-    page = (ran / "releases" / "dlms" / "current" / "linkage.html").read_text(encoding="utf-8")
+    page = (ran / "releases" / "dlms" / "current" / "index.html").read_text(encoding="utf-8")
     assert "an event more than 30 days after death" in page
     assert "RECORD 12.3" in page
 
@@ -336,7 +336,8 @@ def test_a_release_is_whole_and_says_what_it_was_made_from(ran):
     named = set(evidence["files"])
     assert {
         "estimates.json", "forest_plot.svg", "forest_plot.png", "cohort_flow.svg",
-        "parquet/cohort.parquet", "parquet/time_to_event.parquet", "data_docs/index.html",
+        "parquet/cohort.parquet", "parquet/time_to_event.parquet", "data_docs.html",
+        "dbt_docs.html", "index.html",
     } <= named  # fmt: skip
     for path, sha256 in evidence["files"].items():
         assert hashlib.sha256((live / path).read_bytes()).hexdigest() == sha256

@@ -63,29 +63,6 @@ class Result:
             n_confirmed=len(confirmed),
         )
 
-    def of_study(self, study: str, own_ids: dict[str, str]) -> "Result":
-        """The same with the failing rows of one study, persons under the study's own ids.
-
-        The counts stay those of the whole table.
-        """
-
-        def own(keys: Iterable[Key]) -> tuple[Key, ...]:
-            rows = [dict(zip(self.key_columns, row, strict=True)) for row in keys]
-            return tuple(
-                sorted(
-                    tuple(
-                        own_ids[value]
-                        if column.endswith("person_id") and value in own_ids
-                        else value
-                        for column, value in row.items()
-                    )
-                    for row in rows
-                    if row.get("study_id", study) == study
-                )
-            )
-
-        return replace(self, failing=own(self.failing), confirmed=own(self.confirmed))
-
 
 def judge(check: Check, n_checked: int, n_failing: int, n_open: int | None = None) -> str:
     """The status of a check that was run on at least one row.

@@ -123,6 +123,7 @@ if (field) {
 // ---------------------------------------------------------------- where the reader is
 
 const links = new Map([...document.querySelectorAll("nav a")].map(a => [a.hash.slice(1), a]));
+links.values().next().value.setAttribute("aria-current", "true");
 if ("IntersectionObserver" in window) {
   const seen = new IntersectionObserver(entries => {
     for (const entry of entries) {

@@ -108,7 +108,7 @@ def index_page(
                 part("checks", "Checks", quality.checks(checks), level=3),
                 part("fitness", "Fitness of the marts", quality.fitness(fitness), level=3),
                 part("sensitivity", "What findings do to estimates",
-                     quality.sensitivity(sensitivity), level=3),
+                     quality.sensitivity(sensitivity, plan), level=3),
             ],
         ),
         ("dictionary", "Data dictionary", data_dictionary(catalogue)),

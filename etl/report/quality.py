@@ -24,6 +24,7 @@ CHANGES = {
     "new": "new finding", "worsened": "worsened", "improved": "improved", "fixed": "fixed",
     "same": "same as before", "first": "first refresh of the check",
 }  # fmt: skip
+ALL = "(all)"
 FITNESS = ("unfit", "usable with findings", "usable")
 # Failing rows on the page, in spans: of one check, and of all together. The rest is a query away.
 SPANS_OF_A_CHECK, SPANS_OF_THE_PAGE = 200, 20_000
@@ -100,11 +101,12 @@ def fitness(rows: list[dict]) -> Html:
     )
 
 
-def sensitivity(rows: list[dict]) -> list[Html]:
+def sensitivity(rows: list[dict], plan) -> list[Html]:
     """What each open finding would move: the estimate without the persons whom it touches."""
     if not rows:
         return [element("p", "No open finding touches a person of the cohort.", class_="empty")]
     in_order = sorted(rows, key=lambda row: (-abs(row["shift"] or 0), row["check"]))
+    labels = {one.name: one.label for one in (*plan.outcomes, *plan.factors)} | {ALL: "All"}
     return [
         element(
             "p",
@@ -121,7 +123,9 @@ def sensitivity(rows: list[dict]) -> list[Html]:
             [
                 [
                     [row["words"], element("small", " ", row["check"])],
-                    row["outcome"], row["factor"], row["level"], count(row["n_affected"]),
+                    labels.get(row["outcome"], row["outcome"]),
+                    labels.get(row["factor"], row["factor"]),
+                    labels.get(row["level"], row["level"]), count(row["n_affected"]),
                     percent(row["estimate"], 2), percent(row["estimate_without"], 2),
                     _points(row["shift"]), _verdict(row),
                 ]
@@ -161,9 +165,10 @@ def checks(rows: list[dict]) -> list[Html]:
     left = SPANS_OF_THE_PAGE
     articles = []
     for row in in_order:
-        spans = _spans(row.get("failing") or (), min(SPANS_OF_A_CHECK, left))
-        left -= len(spans)
-        articles.append(_article(row, spans))
+        most = min(SPANS_OF_A_CHECK, left)
+        spans = _spans(row.get("failing") or (), most + 1)
+        left -= len(spans[:most])
+        articles.append(_article(row, spans[:most], is_cut=len(spans) > most))
     return [
         element("p", _sentence(rows)),
         _tiles(rows),
@@ -300,7 +305,7 @@ def _filters(rows: list[dict]) -> Html:
 # ------------------------------------------------------------------ one check
 
 
-def _article(row: dict, spans: list[str]) -> Html:
+def _article(row: dict, spans: list[str], is_cut: bool) -> Html:
     facets = {
         "data_register": register_of(row),
         "data_severity": row.get("severity"),
@@ -333,7 +338,7 @@ def _article(row: dict, spans: list[str]) -> Html:
             element("p", row["why"]) if row.get("why") else None,
             _facts(row),
             _sql(row),
-            _failing(row, spans),
+            _failing(row, spans, is_cut),
         ),
         **facets,
         class_="check",
@@ -462,7 +467,7 @@ def _spans(failing: Iterable[dict], most: int) -> list[str]:
     return spans
 
 
-def _failing(row: dict, spans: list[str]) -> Content:
+def _failing(row: dict, spans: list[str], is_cut: bool) -> Content:
     n = row.get("n_failing") or 0
     if not n:
         return None
@@ -473,10 +478,10 @@ def _failing(row: dict, spans: list[str]) -> Content:
     )
     keys = row.get("key_columns")
     named = ", ".join(json.loads(keys) if isinstance(keys, str) else keys or ())
+    words = f"Failing rows by {named}" if named else "Failing rows"
+    first = ", the first of them" if is_cut else ""
     return [
-        element("p", f"Failing rows by {named}:" if named else "Failing rows:", class_="label")
-        if spans
-        else None,
+        element("p", f"{words}{first}:", class_="label") if spans else None,
         element("ol", [element("li", span) for span in spans], class_="paged") if spans else None,
         element(
             "p",

@@ -130,6 +130,11 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
         (report.DATA_DOCS, data_docs_of(home, refresh)),
         (report.DBT_DOCS, dbt_docs_of(home, refresh)),
     ):
+        if not place.exists():
+            raise ReleaseError(
+                f"{place}: not there. Expected the documentation that selection and checks write. "
+                f"Take {home.warehouse} away and run `kobling run`, which makes them anew."
+            )
         shutil.copyfile(place, folder / name)
     page = report.index_page(
         document=document,
