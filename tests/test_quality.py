@@ -52,9 +52,6 @@ CLEAN = {
         8001;R1;1;2;{ANNA};2001-05-01;2001-05-02;2001-05-09;1;T02471
         8002;R1;1;1;{BENT};1999-12-30;1999-12-30;2000-01-04;1;ÆKI030
         8002;R2;1;1;{CARL};1970-01-01;;1970-01-01;1;T01000
-        8002;R1;1;2;{BENT};1999-12-30;1999-12-30;2000-01-04;1;T02000
-        8002;R1;1;3;{BENT};1999-12-30;1999-12-30;2000-01-04;1;M80903
-        8002;R2;1;2;{CARL};1970-01-01;;1970-01-01;1;M09450
     """,
     "cpr3_t_person": """
         v_pnr;v_pnr_gaeld;c_kon;c_status;d_foddato;d_status_hen_start;v_mor_pnr;v_far_pnr
@@ -375,8 +372,11 @@ def _stage(con: duckdb.DuckDBPyConnection) -> None:
             (2, '9', 'DC619', 'ICD-10', 'all', 3)
         ) as d (person_id, contact_id, diagnosis_code, code_system, period, source_row);
         create table staging.stg_patobank__code as
-        select 1 as person_id, '8001' as k_inst, 'R1' as k_rekvnr,
-            date '2010-01-31' as requisition_date, '2010' as period, 1 as source_row;
+        select * from (values
+            (1, '8001', 'R1', 1, 'T02000', date '2010-01-31', '2010', 1),
+            (1, '8001', 'R1', 1, 'M80703', date '2010-01-31', '2010', 2)
+        ) as c (person_id, k_inst, k_rekvnr, specimen_number, snomed_code, requisition_date,
+            period, source_row);
         create table staging.stg_dlms_review__review as
         select 1 as person_id, '1' as record_id, '8001' as k_inst, 'R1' as k_rekvnr,
             date '2010-01-31' as reviewed_date, 1 as source_row;
