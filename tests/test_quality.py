@@ -1104,6 +1104,61 @@ def test_a_suite_under_another_name_or_with_one_id_twice_is_refused(tmp_path):
         quality.written_checks(write(tmp_path / "twice", GOOD, GOOD), "marts.t")
 
 
+RULE = {
+    "query": "select * from {batch} where $column is null",
+    "meta": GOOD["meta"] | {"id": "${column}_is_told", "words": "$what is told."},
+}
+
+
+def with_rule(folder: Path, *uses: dict) -> Path:
+    content = {"name": "marts.t", "expectations": [GOOD], "rules": list(uses)}
+    write(folder, text=json.dumps(content))
+    (folder / "rules.json").write_text(json.dumps({"told": RULE}))
+    return folder
+
+
+def test_a_rule_is_written_once_and_used_by_naming_columns(tmp_path):
+    use = {"rule": "told", "column": "d", "what": "The d"}
+    other = {"rule": "told", "column": "e", "what": "The e", "meta": {"id": "other"}}
+    _, d, e = quality.written_checks(with_rule(tmp_path, use, other), "marts.t")
+    assert (d.id, d.words, d.owner) == ("d_is_told", "The d is told.", "data manager")
+    assert d.kwargs == {"unexpected_rows_query": "select * from {batch} where d is null"}
+    assert (e.id, e.words) == ("other", "The e is told.")
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ({"rule": "no_such"}, "no rule 'no_such'"),
+        ({"rule": "told", "column": "d"}, "nothing is given for 'what'"),
+        ("told", "no rule 'None'"),
+        ({"rule": "told", "column": "d", "what": "d", "meta": {"severity": "x"}}, "severity is"),
+    ],
+)
+def test_a_use_of_a_rule_that_cannot_be_read_is_refused(tmp_path, use, said):
+    with pytest.raises(QualityError, match=said) as error:
+        quality.written_checks(with_rule(tmp_path, use), "marts.t")
+    assert "marts/t.json" in str(error.value)
+
+
+def test_a_check_that_is_blind_or_says_too_much_is_not_proved():
+    fault = {"where": "id <= 2", "set": "code = 'b'"}
+    blind = a_query("select * from {batch} where code = 'c'", id_="blind")
+    loud = a_query("select * from {batch} where code = 'b' or (select count(*) from {batch} "
+                   "where code = 'b') > 0", id_="loud")  # fmt: skip
+    seeing = a_query("select * from {batch} where code = 'b'", id_="seeing")
+    broken = a_query("select * from {batch} where no_such = 'b'", id_="broken")
+    checks = [blind, loud, seeing, broken]
+    con = table_t()
+    faults = {check.id: fault for check in checks}
+    said = [proof for proof, _ in prove(con, "t", ("id",), (), checks, faults)]
+    assert [(p.planted, p.listed, p.false_positives) for p in said] == [
+        (2, 0, 0), (2, 2, 1), (2, 2, 0), (2, 0, 0)
+    ]  # fmt: skip
+    assert [bool(p.reason) for p in said] == [False, False, False, True]
+    assert con.execute("select count(*) from t where code = 'b'").fetchone()[0] == 0
+
+
 def test_a_written_check_may_not_bear_a_structural_ones_name():
     with pytest.raises(QualityError, match="it_holds"):
         run_on(table_t(), a_check(column="code"), a_check(column="id"))
