@@ -32,6 +32,7 @@ import duckdb
 from etl import quality, registers, restricted
 from etl.home import Home
 from etl.landing import current
+from etl.mock import defects
 from etl.quality import Check, Result
 from etl.quality.checks import filled_in, uses_of_rules
 from etl.registers import Table
@@ -40,6 +41,9 @@ from etl.steps.checking import EXPECTATIONS
 
 FAULTS = Path(__file__).parent / "faults"
 KEPT = Path(__file__).parent / "checks.json"
+# What the delivery specification asks, and the check, quarantine, finding, reason for which a row
+# stays unlinked, refusal or test that holds it.
+SPECIFICATION = Path(__file__).parent / "specification.json"
 PAGE = CHECKOUT / "docs" / "checks.md"
 FEW = 5  # rows in which a fault is planted
 COPIED = 1_000_000  # added to the row number of a copy
@@ -320,10 +324,10 @@ def page(proofs: dict[tuple[str, str], Proof]) -> str:
         "# Every check",
         "",
         "Written by `make prove-checks`; do not edit. Checks of `landing` are about rows as they",
-        "were delivered, of `staging` about rows that were linked, of `marts` about what a study is",
+        "came, of `staging` about rows that were linked, of `marts` about what a study is",
         "made of. Bounds are the rows and the percent that are tolerated, – is none. *Found* is",
-        "how many of the rows in which a fault was planted, in a clean mock, the check listed;",
-        "*false* how many others it listed then; *clean* how many it lists in the clean mock itself.",
+        "how many of the rows in which a fault was planted, in a clean mock, the check listed,",
+        "*false* how many others it listed then, *clean* how many it lists in that mock itself.",
         "[auditors.md](auditors.md) says what severities do, [data-managers.md](data-managers.md)",
         "how to add a check.",
     ]
@@ -356,7 +360,45 @@ def page(proofs: dict[tuple[str, str], Proof]) -> str:
                 *told,
             ]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + _where_caught()) + "\n"
+
+
+def _where_caught() -> list[str]:
+    """What the specification asks and the defects that are known, and where each is caught."""
+    lines = [
+        "",
+        "## What is asked of a delivery, and what holds it",
+        "",
+        "| asked | held by |",
+        "|---|---|",
+    ]
+    for row in json.loads(SPECIFICATION.read_text(encoding="utf-8")):
+        lines.append(f"| {row['asked']} | {'; '.join(map(_place, row['held_by']))} |")
+    lines += ["", "## Known defects, and where each is caught", "",
+              "What `kobling mock` plants, and what becomes of it.", "",
+              "| defect | planted | caught as |", "|---|---|---|"]  # fmt: skip
+    for kind in defects.CATALOGUE:
+        places = sorted(
+            {
+                form.expected
+                for forms in defects.FORMS.values()
+                for form in forms
+                if form.kind == kind.name
+            }
+        )
+        caught = "; ".join(_outcome(place) for place in places) or kind.becomes
+        lines.append(f"| {kind.number} `{kind.name}` | {kind.planted} | {caught} |")
+    return lines
+
+
+def _place(place: str) -> str:
+    kind, _, name = place.partition(" ")
+    return f"{kind} `{name}`" if name else kind
+
+
+def _outcome(expected: str) -> str:
+    kind, _, name = expected.partition(":")
+    return f"{kind} `{name}`" if name else kind
 
 
 def _bounds(check: Check) -> str:
@@ -418,7 +460,8 @@ def _line(proof: Proof) -> str:
     mark = "  NOT PROVED " if _is_unproved(proof) else ""
     return (
         f"{proof.suite}: {proof.check}: {proof.listed} of {proof.planted} found, "
-        f"{proof.false_positives} false, {proof.listed_in_clean} in the clean mock{mark}{proof.reason}"
+        f"{proof.false_positives} false, {proof.listed_in_clean} in the clean mock"
+        f"{mark}{proof.reason}"
     )
 
 

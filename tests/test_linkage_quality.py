@@ -63,6 +63,11 @@ def warehouse(place: Path, linked: int, refresh: str, data: str, before: Path | 
             "10::bigint as n_landed, ?::bigint as n_linked",
             [linked],
         )
+        con.execute(
+            "create table marts.row_count as select 'lpr2' as register, 't_adm' as table_name, "
+            "'2003' as year, ?::bigint as n_rows",
+            [linked],
+        )
         if before:
             rates.carry_over(con, before)
         rates.keep(con, refresh, data)
@@ -87,6 +92,23 @@ def test_a_refresh_is_held_against_the_last_one_of_other_data(tmp_path):
     with duckdb.connect(str(third)) as con:
         kept = con.execute("select refresh_id, n_linked from quality.rate_of_refresh").fetchall()
     assert kept == [("r1", 10), ("r2", 7), ("r3", 7)]
+
+
+def test_rows_of_a_year_are_kept_and_given_like_rates(tmp_path):
+    first, second, third = (tmp_path / f"{n}.duckdb" for n in (1, 2, 3))
+    warehouse(first, 10, "r1", "may", None)
+    warehouse(second, 7, "r2", "june", first)
+    with duckdb.connect(str(second)) as con:
+        assert con.execute("from history.row_count_before").fetchall() == [
+            ("lpr2", "t_adm", "2003", 10)
+        ]
+        kept = con.execute("select refresh_id, n_rows from quality.row_count_of_refresh").fetchall()
+        assert kept == [("r1", 10), ("r2", 7)]
+        # A warehouse of before rows were kept: its rates are given all the same.
+        con.execute("drop table quality.row_count_of_refresh")
+    assert warehouse(third, 7, "r3", "july", second) == "june"
+    with duckdb.connect(str(third)) as con:
+        assert con.execute("from history.row_count_before").fetchall() == []
 
 
 def test_a_warehouse_that_kept_no_rates_yet_gives_none(tmp_path):

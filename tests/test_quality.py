@@ -50,9 +50,6 @@ CLEAN = {
         8001;R1;1;2;{ANNA};2001-05-01;2001-05-02;2001-05-09;1;T02471
         8002;R1;1;1;{BENT};1999-12-30;1999-12-30;2000-01-04;1;ÆKI030
         8002;R2;1;1;{CARL};1970-01-01;;1970-01-01;1;T01000
-        8002;R1;1;2;{BENT};1999-12-30;1999-12-30;2000-01-04;1;T02000
-        8002;R1;1;3;{BENT};1999-12-30;1999-12-30;2000-01-04;1;M80903
-        8002;R2;1;2;{CARL};1970-01-01;;1970-01-01;1;M09450
     """,
     "cpr3_t_person": """
         v_pnr;v_pnr_gaeld;c_kon;c_status;d_foddato;d_status_hen_start;v_mor_pnr;v_far_pnr
@@ -373,8 +370,11 @@ def _stage(con: duckdb.DuckDBPyConnection) -> None:
             (2, '9', 'DC619', 'ICD-10', 'all', 3)
         ) as d (person_id, contact_id, diagnosis_code, code_system, period, source_row);
         create table staging.stg_patobank__code as
-        select 1 as person_id, '8001' as k_inst, 'R1' as k_rekvnr,
-            date '2010-01-31' as requisition_date, '2010' as period, 1 as source_row;
+        select * from (values
+            (1, '8001', 'R1', 1, 'T02000', date '2010-01-31', '2010', 1),
+            (1, '8001', 'R1', 1, 'M80703', date '2010-01-31', '2010', 2)
+        ) as c (person_id, k_inst, k_rekvnr, specimen_number, snomed_code, requisition_date,
+            period, source_row);
         create table staging.stg_dlms_review__review as
         select 1 as person_id, '1' as record_id, '8001' as k_inst, 'R1' as k_rekvnr,
             date '2010-01-31' as reviewed_date, 1 as source_row;
@@ -1070,6 +1070,61 @@ def test_a_suite_under_another_name_or_with_one_id_twice_is_refused(tmp_path):
     (tmp_path / "twice").mkdir()
     with pytest.raises(QualityError, match="id 'c_is_there'"):
         quality.written_checks(write(tmp_path / "twice", GOOD, GOOD), "marts.t")
+
+
+RULE = {
+    "query": "select * from {batch} where $column is null",
+    "meta": GOOD["meta"] | {"id": "${column}_is_told", "words": "$what is told."},
+}
+
+
+def with_rule(folder: Path, *uses: dict) -> Path:
+    content = {"name": "marts.t", "expectations": [GOOD], "rules": list(uses)}
+    write(folder, text=json.dumps(content))
+    (folder / "rules.json").write_text(json.dumps({"told": RULE}))
+    return folder
+
+
+def test_a_rule_is_written_once_and_used_by_naming_columns(tmp_path):
+    use = {"rule": "told", "column": "d", "what": "The d"}
+    other = {"rule": "told", "column": "e", "what": "The e", "meta": {"id": "other"}}
+    _, d, e = quality.written_checks(with_rule(tmp_path, use, other), "marts.t")
+    assert (d.id, d.words, d.owner) == ("d_is_told", "The d is told.", "data manager")
+    assert d.kwargs == {"unexpected_rows_query": "select * from {batch} where d is null"}
+    assert (e.id, e.words) == ("other", "The e is told.")
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ({"rule": "no_such"}, "no rule 'no_such'"),
+        ({"rule": "told", "column": "d"}, "nothing is given for 'what'"),
+        ("told", "no rule 'None'"),
+        ({"rule": "told", "column": "d", "what": "d", "meta": {"severity": "x"}}, "severity is"),
+    ],
+)
+def test_a_use_of_a_rule_that_cannot_be_read_is_refused(tmp_path, use, said):
+    with pytest.raises(QualityError, match=said) as error:
+        quality.written_checks(with_rule(tmp_path, use), "marts.t")
+    assert "marts/t.json" in str(error.value)
+
+
+def test_a_check_that_is_blind_or_says_too_much_is_not_proved():
+    fault = {"where": "id <= 2", "set": "code = 'b'"}
+    blind = a_query("select * from {batch} where code = 'c'", id_="blind")
+    loud = a_query("select * from {batch} where code = 'b' or (select count(*) from {batch} "
+                   "where code = 'b') > 0", id_="loud")  # fmt: skip
+    seeing = a_query("select * from {batch} where code = 'b'", id_="seeing")
+    broken = a_query("select * from {batch} where no_such = 'b'", id_="broken")
+    checks = [blind, loud, seeing, broken]
+    con = table_t()
+    faults = {check.id: fault for check in checks}
+    said = [proof for proof, _ in prove(con, "t", ("id",), (), checks, faults)]
+    assert [(p.planted, p.listed, p.false_positives) for p in said] == [
+        (2, 0, 0), (2, 2, 1), (2, 2, 0), (2, 0, 0)
+    ]  # fmt: skip
+    assert [bool(p.reason) for p in said] == [False, False, False, True]
+    assert con.execute("select count(*) from t where code = 'b'").fetchone()[0] == 0
 
 
 def test_a_written_check_may_not_bear_a_structural_ones_name():
