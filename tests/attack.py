@@ -15,7 +15,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 ALL, MISSING = "(all)", "missing"
-MOST = 400
+MOST = 5000
 HALF = 0.0005
 
 
@@ -90,9 +90,10 @@ def learn(known: Known, time: int, tables: dict, factors, by: str | None, thresh
     for factor, own in levels.items():
         for level in own:
             for group in groups:
-                if factor == by and level != group:
-                    continue
-                persons[factor, level, group] = known.unknown(time, "persons", factor, level, group)
+                if factor != by or level == group:
+                    key = factor, level, group
+                    persons[key] = known.unknown(time, "persons", *key)
+    for factor in levels:
         of = [persons[key] for key in persons if key[0] == factor]
         known.told([*of, (cohort, -1)], 0, 0)
         if by and factor != by:

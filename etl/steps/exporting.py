@@ -25,7 +25,8 @@ def export_study(settings: Settings, study: str, say: Say) -> Path:
         earlier = [one for one in before if one is not known]
         say(f"{study}: looking for what would give a small count away; half a minute or so")
         numbers = export.aggregates_of(live, definition)
-        done = disclosure.protect_study(numbers, settings.smallest_count, earlier)
+        with export.solver_unheard():
+            done = disclosure.protect_study(numbers, settings.smallest_count, earlier)
         facts = _facts(settings, live, earlier)
         export_id = digest([facts, [table.rows for table in done.tables]])[:12]
         # What stays inside comes first: an export that later ones are not held against would be one
