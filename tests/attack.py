@@ -116,7 +116,11 @@ def _flow(known: Known, time: int, rows: list[dict], cohort) -> None:
     rows = sorted(rows, key=lambda row: row["step"])
     after = [cohort]
     known.cell(after, rows[-1]["n_out"])
+    unit = rows[-1].get("unit")
     for row in reversed(rows):
+        if row.get("unit") != unit:
+            # Requisitions and persons are counted apart.
+            unit, after = row["unit"], [known.unknown(time, "on", row["step"])]
         known.cell(after, row["n_out"])
         left = known.unknown(time, "left", row["step"])
         known.cell([left], row["n_excluded"])
@@ -140,7 +144,8 @@ def _outcome(known, time, tables, outcome, levels, persons, cohort, threshold) -
     known.told(
         [*[one for of in everybody.values() for one in of], prevalent, rest, (cohort, -1)], 0, 0
     )
-    known.cell([prevalent], next(r["n_prevalent"] for r in tables["prevalent"]))
+    printed = {row["outcome"]: row["n_prevalent"] for row in tables["prevalent"]}
+    known.cell([prevalent], printed[outcome])
     kinds = ("events", "deaths", "lost", "prevalent", "rest")
     of_all = {**everybody, "prevalent": [prevalent], "rest": [rest]}
     cells = {(ALL, ALL): of_all}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from etl import disclosure, export, ledger, release, steps, studies
+from etl import disclosure, export, ledger, release, steps, studies, verification
 from etl.errors import DisclosureError, SettingsError
 from etl.home import Home, file_hash, read_json, replace_json
 from etl.settings import CHECKOUT, Settings
@@ -73,6 +73,32 @@ def test_an_export_is_whole_sealed_and_says_what_it_was_made_from(exported):
     assert (entry["study"], entry["export"], entry["release"]) == (STUDY, folder.name, live.name)
     assert entry["evidence_sha256"] == file_hash(folder / export.EVIDENCE)
     assert any("stays inside" in one for one in said)
+    inside = home.disclosure / STUDY / f"{folder.name}.json"
+    assert entry["disclosure_sha256"] == file_hash(inside)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("exports/afx_pds/{id}/risks.csv", "changed since it was released"),
+        ("exports/afx_pds/{id}/evidence.json", "not the file that the ledger names"),
+        ("disclosure/afx_pds/{id}.json", "not the file that the ledger names"),
+    ],
+)
+def test_verify_names_the_file_of_an_export_that_was_touched(quick, tmp_path, place, words):
+    settings, folder = quick
+    own = tmp_path / "home"
+    shutil.copytree(settings.home, own, ignore=shutil.ignore_patterns("releases"))
+    home = Home(own)
+    entries = verification.chain(home).entries
+    of_dlms = f"/{STUDY}/"
+    assert list(verification.exported(home, entries, lambda _: None)) == []
+    touched = own / place.format(id=folder.name)
+    touched.chmod(0o644)
+    touched.write_bytes(touched.read_bytes() + b" ")
+    faults = list(verification.exported(home, entries, lambda _: None))
+    assert any(str(touched.relative_to(own)) in one and words in one for one in faults)
+    assert not any(of_dlms in one for one in faults)
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,7 @@ def verify(settings: Settings, kept_head: str | None, say: Say) -> str:
         *chain.faults,
         *verification.delivered(home, chain.entries, say),
         *verification.released(home, chain.entries, say),
+        *verification.exported(home, chain.entries, say),
     ]
     for fault in faults:
         say(f"fault: {fault}")
