@@ -1,4 +1,4 @@
-"""Whether the ledger's chain holds, and whether deliveries and releases are what they were.
+"""Whether the ledger holds, and whether deliveries, releases and exports are what they were.
 
 Everything is hashed anew from what lies on the disk; nothing is believed but the ledger, and the
 ledger only as far as its own chain and a hash that somebody kept elsewhere.
@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import duckdb
 
@@ -84,27 +85,53 @@ def released(home: Home, entries: list[dict], say: Callable[[str], None]) -> Ite
             continue
         if entry and entry.get("evidence_sha256", file_hash(evidence)) != file_hash(evidence):
             yield f"releases/{name}/{releases.EVIDENCE}: not the file that the ledger names"
-        yield from _files(home, name)
+        yield from _files(place, f"releases/{name}")
         yield from _tables(home, name)
 
 
-def _files(home: Home, name: str) -> Iterator[str]:
-    """A release's files against the hashes in its evidence."""
-    place = home.releases / name
+def exported(home: Home, entries: list[dict], say: Callable[[str], None]) -> Iterator[str]:
+    """What is wrong with the exports, and with what later ones are held against."""
+    told = {
+        f"{e.get('study')}/{e.get('export')}": e for e in entries if e.get("event") == "exported"
+    }
+    there = {
+        f"{place.parent.name}/{place.name}"
+        for place in home.exports.glob("*/*")
+        if place.is_dir() and not place.name.startswith(".")
+    }
+    for name in sorted(there - told.keys()):
+        yield f"exports/{name}: in no entry of the ledger. Expected one that exported it"
+    for name, entry in sorted(told.items()):
+        say(f"export {name}")
+        for path, wanted in (
+            (home.exports / name / releases.EVIDENCE, entry.get("evidence_sha256")),
+            (home.disclosure / f"{name}.json", entry.get("disclosure_sha256")),
+        ):
+            shown = path.relative_to(home.root)
+            if not path.is_file():
+                yield f"{shown}: not there. Expected it, as the ledger names it"
+            elif file_hash(path) != wanted:
+                yield f"{shown}: not the file that the ledger names"
+        if (home.exports / name / releases.EVIDENCE).is_file():
+            yield from _files(home.exports / name, f"exports/{name}")
+
+
+def _files(place: Path, name: str) -> Iterator[str]:
+    """The files of a release or an export against the hashes in its evidence."""
     try:
         listed = dict(read_json(place / releases.EVIDENCE)["files"])
     except (ValueError, TypeError, KeyError):
-        yield f"releases/{name}/{releases.EVIDENCE}: names no files. Expected each with its hash"
+        yield f"{name}/{releases.EVIDENCE}: names no files. Expected each with its hash"
         return
     for path, wanted in sorted(listed.items()):
         if not (place / path).is_file():
-            yield f"releases/{name}/{path}: not there. Expected it, as the evidence names it"
+            yield f"{name}/{path}: not there. Expected it, as the evidence names it"
         elif file_hash(place / path) != wanted:
-            yield f"releases/{name}/{path}: changed since it was released"
+            yield f"{name}/{path}: changed since it was released"
     known = listed.keys() | {releases.EVIDENCE, MARTS}
     for path in sorted(place.rglob("*")):
         if path.is_file() and str(path.relative_to(place)) not in known:
-            yield f"releases/{name}/{path.relative_to(place)}: named by no evidence"
+            yield f"{name}/{path.relative_to(place)}: named by no evidence"
 
 
 MARTS = "marts.duckdb"

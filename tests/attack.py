@@ -15,7 +15,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 ALL, MISSING = "(all)", "missing"
-MOST = 400
+MOST = 5000
 HALF = 0.0005
 
 
@@ -90,9 +90,10 @@ def learn(known: Known, time: int, tables: dict, factors, by: str | None, thresh
     for factor, own in levels.items():
         for level in own:
             for group in groups:
-                if factor == by and level != group:
-                    continue
-                persons[factor, level, group] = known.unknown(time, "persons", factor, level, group)
+                if factor != by or level == group:
+                    key = factor, level, group
+                    persons[key] = known.unknown(time, "persons", *key)
+    for factor in levels:
         of = [persons[key] for key in persons if key[0] == factor]
         known.told([*of, (cohort, -1)], 0, 0)
         if by and factor != by:
@@ -115,7 +116,11 @@ def _flow(known: Known, time: int, rows: list[dict], cohort) -> None:
     rows = sorted(rows, key=lambda row: row["step"])
     after = [cohort]
     known.cell(after, rows[-1]["n_out"])
+    unit = rows[-1].get("unit")
     for row in reversed(rows):
+        if row.get("unit") != unit:
+            # Requisitions and persons are counted apart.
+            unit, after = row["unit"], [known.unknown(time, "on", row["step"])]
         known.cell(after, row["n_out"])
         left = known.unknown(time, "left", row["step"])
         known.cell([left], row["n_excluded"])
@@ -139,7 +144,8 @@ def _outcome(known, time, tables, outcome, levels, persons, cohort, threshold) -
     known.told(
         [*[one for of in everybody.values() for one in of], prevalent, rest, (cohort, -1)], 0, 0
     )
-    known.cell([prevalent], next(r["n_prevalent"] for r in tables["prevalent"]))
+    printed = {row["outcome"]: row["n_prevalent"] for row in tables["prevalent"]}
+    known.cell([prevalent], printed[outcome])
     kinds = ("events", "deaths", "lost", "prevalent", "rest")
     of_all = {**everybody, "prevalent": [prevalent], "rest": [rest]}
     cells = {(ALL, ALL): of_all}

@@ -123,7 +123,7 @@ def statements(numbers: Aggregates, threshold: int) -> Statements:
 
 def _say_flow(said: Statements, numbers: Aggregates) -> None:
     steps = sorted(numbers.attrition, key=lambda row: row["step"])
-    said.count("cohort", steps[-1]["n_out"])
+    said.count("cohort", steps[-1]["n_out"], "flow")
     said.exact(("cohort",), ["cohort"], cost=1000)
     after = ["cohort"]
     unit = steps[-1]["unit"]
@@ -131,9 +131,9 @@ def _say_flow(said: Statements, numbers: Aggregates) -> None:
         step = str(row["step"])
         if row["unit"] != unit:
             unit = row["unit"]
-            after = [said.count(f"flow/{step}/on", row["n_out"])]
+            after = [said.count(f"flow/{step}/on", row["n_out"], "flow")]
             said.exact(("flow", step, "out"), after, cost=20)
-        left = said.count(f"flow/{step}/left", row["n_excluded"])
+        left = said.count(f"flow/{step}/left", row["n_excluded"], "flow")
         said.exact(("flow", step, "excluded"), [left], cost=10)
         after = [*after, left]
         said.exact(("flow", step, "in"), after, cost=10)
@@ -159,7 +159,9 @@ def _say_baseline(said: Statements, numbers: Aggregates) -> None:
                 if is_own and level != group:
                     continue
                 cells[level, group] = said.count(
-                    f"persons/{factor.name}/{level}/{group}", n[factor.name, level, group]
+                    f"persons/{factor.name}/{level}/{group}",
+                    n[factor.name, level, group],
+                    factor.name,
                 )
             of_level = [cell for (one, _), cell in cells.items() if one == level]
             said.exact(
@@ -175,7 +177,7 @@ def _say_baseline(said: Statements, numbers: Aggregates) -> None:
             for group in groups:
                 own = f"persons/{numbers.baseline_by}/{group}/{group}"
                 if own not in said.counts:
-                    said.count(own, n[numbers.baseline_by, group, group])
+                    said.count(own, n[numbers.baseline_by, group, group], numbers.baseline_by)
                 parts = [cell for (_, one), cell in cells.items() if one == group]
                 said.always(dict.fromkeys(parts, 1.0) | {own: -1.0}, 0, 0)
 
@@ -209,7 +211,7 @@ def _say_everybody(said: Statements, numbers: Aggregates, outcome: str) -> None:
         _say_risk(said, numbers, outcome, horizon, ALL, ALL)
     # Steps of the curve: between two points of one cause lie the threshold of its events, or none
     # at all since the beginning.
-    last = max(numbers.horizons_days)
+    last = days[-1]
     for cause, kind, column in ((OUTCOME, "e", "risk"), (DEATH, "k", "competing_risk")):
         which = "events" if cause == OUTCOME else "competing"
         rests = ((which, outcome, str(last), ALL, ALL),)
@@ -220,7 +222,7 @@ def _say_everybody(said: Statements, numbers: Aggregates, outcome: str) -> None:
             risk = reached[-1][column] if reached else 0.0
             said.statistic(
                 ("curve", outcome, cause, str(day)),
-                5,
+                40 if day == last else 15,
                 _of_risk(
                     round(risk, DECIMALS),
                     _kind(said, of, kind, day),
@@ -303,17 +305,17 @@ def _say_levels(said: Statements, numbers: Aggregates, outcome: str, factor: Fac
         of = f"{outcome}/{factor.name}/{level}"
         n = sum(said.counts[name] for name in _persons(said, factor.name, level))
         prevalent = n - found[level, horizons[0]]["n"]
-        said.count(f"{of}/prevalent", prevalent)
+        said.count(f"{of}/prevalent", prevalent, factor.name)
         left, before = n - prevalent, {"e": 0, "k": 0, "c": 0}
         for horizon in horizons:
             row = found[level, horizon]
             for kind, column in (("e", "events"), ("k", "competing"), ("c", "censored")):
                 here = row[column] - before[kind]
-                said.count(f"{of}/{kind}{horizon}", here)
+                said.count(f"{of}/{kind}{horizon}", here, factor.name)
                 before[kind] = row[column]
                 spent[f"{kind}{horizon}"] = spent.get(f"{kind}{horizon}", 0) + here
                 left -= here
-        said.count(f"{of}/rest", left)
+        said.count(f"{of}/rest", left, factor.name)
         spent["prevalent"] += prevalent
         spent["rest"] += left
     of = f"{outcome}/{factor.name}/{MISSING}"
@@ -333,7 +335,7 @@ def _say_levels(said: Statements, numbers: Aggregates, outcome: str, factor: Fac
     }
     for column, of_all in together.items():
         total = sum(said.counts[name] for name in of_all)
-        said.count(f"{of}/{column}", total - spent[column])
+        said.count(f"{of}/{column}", total - spent[column], factor.name)
         by_level = [f"{outcome}/{factor.name}/{one}/{column}" for one in (*factor.levels, MISSING)]
         said.always(dict.fromkeys(by_level, 1.0) | dict.fromkeys(of_all, -1.0), 0, 0)
     for level in (*factor.levels, MISSING):

@@ -28,6 +28,8 @@ PRIMARY, SECONDARY, DIFFERENCING, RESTS = "primary", "secondary", "differencing"
 Key = tuple[str, ...]
 # Sums of floating-point weights: far below what a printed decimal says of a count.
 EXACT = 1e-9
+# From this cost on it is worth while to look beyond the nearest counts.
+DEAR = 6
 Sum = Mapping[str, float]
 
 
@@ -63,13 +65,19 @@ class Statements:
 
     threshold: int
     counts: dict[str, int] = field(default_factory=dict)
+    near: dict[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     claims: dict[Key, Claim] = field(default_factory=dict)
     watched: dict[str, Sum] = field(default_factory=dict)
 
-    def count(self, name: str, value: int) -> str:
-        """A count that everything else is said about; watched."""
+    def count(self, name: str, value: int, near: str = "") -> str:
+        """A count that everything else is said about; watched.
+
+        Counts of one `near` are looked at by themselves first, which is quicker: nearly always
+        there is another world that differs in them alone.
+        """
         self.counts[name] = int(value)
+        self.near[name] = near
         self.watched[name] = {name: 1.0}
         return name
 
@@ -242,11 +250,16 @@ class _Search:
 
     def _world_for(self, target: _Target) -> np.ndarray | None:
         """Another world for this count, hiding what stands in its way."""
-        found = [
-            one
-            for side in ((target.high, np.inf), (-np.inf, target.low))
-            if (one := self._solve(target, *side)) is not None
-        ]
+        near = {self.said.near[name] for name in target.weights}
+        close = np.array([self.said.near[name] in near for name in self.names])
+        for free in (close, np.ones(len(self.names), bool)):
+            found = [
+                one
+                for side in ((target.high, np.inf), (-np.inf, target.low))
+                if (one := self._solve(target, *side, free)) is not None
+            ]
+            if found and min(one[0] for one in found) < DEAR:
+                break
         if not found and not target.is_must:
             return None
         if not found:
@@ -261,56 +274,72 @@ class _Search:
         _let_fall(self.said, self.hidden)
         return world
 
-    def _solve(self, target: _Target, low: float, high: float):
-        """(cost, claims to hide, world) with the target from `low` to `high`; None without one."""
+    def _solve(self, target: _Target, low: float, high: float, free: np.ndarray):
+        """(cost, claims to hide, world) with the target from `low` to `high`; None without one.
+
+        Counts that are not `free` stay as they are.
+        """
         said, threshold = self.said, self.said.threshold
         reach = 4 * threshold + abs(target.high - target.low)
-        loose = [
-            key for key, claim in said.claims.items() if key not in self.hidden and claim.count != 0
-        ]
-        number = {key: len(self.names) + n for n, key in enumerate(loose)}
-        size = len(self.names) + len(loose)
+        column = {self.names[place]: n for n, place in enumerate(np.flatnonzero(free))}
+        touched = [row for row in said.rows if not column.keys().isdisjoint(row.weights)]
+        loose = list(
+            dict.fromkeys(
+                key
+                for row in touched
+                for key in row.claims
+                if key not in self.hidden and said.claims[key].count != 0
+            )
+        )
+        number = {key: len(column) + n for n, key in enumerate(loose)}
+        size = len(column) + len(loose)
         rows, columns, values, lows, highs = [], [], [], [], []
 
         def add(
             weights: Sum, row_low: float, row_high: float, claims: tuple = (), slack=0.0
         ) -> None:
+            fixed = sum(
+                weight * said.counts[name] for name, weight in weights.items() if name not in column
+            )
             for way in (1, -1):
-                bound = row_low if way == 1 else row_high
+                bound = (row_low if way == 1 else row_high) - fixed
                 if np.isinf(bound):
                     continue
                 line = len(lows)
                 for name, weight in weights.items():
-                    rows.append(line), columns.append(self.place[name]), values.append(way * weight)
+                    if name in column:
+                        rows.append(line), columns.append(column[name]), values.append(way * weight)
                 for key in claims:
                     rows.append(line), columns.append(number[key]), values.append(slack)
                 lows.append(way * bound)
                 highs.append(np.inf)
 
-        for row in said.rows:
+        for row in touched:
             if row.claims and any(key in self.hidden for key in row.claims):
                 continue
             claims = tuple(key for key in row.claims if key in number)
             slack = reach * (1 + sum(abs(weight) for weight in row.weights.values()))
             add(row.weights, row.low, row.high, claims, slack)
         for key in self.hidden:
-            if said.claims[key].count and said.claims[key].is_exact:
-                add(said.claims[key].weights, 1, np.inf)
+            claim = said.claims[key]
+            if claim.count and claim.is_exact and not column.keys().isdisjoint(claim.weights):
+                add(claim.weights, 1, np.inf)
         add(target.weights, low, high)
         matrix = coo_array((values, (rows, columns)), shape=(len(lows), size)).tocsr()
         answer = milp(
-            np.array([0.0] * len(self.names) + [said.claims[key].cost for key in loose]),
+            np.array([0.0] * len(column) + [said.claims[key].cost for key in loose]),
             constraints=LinearConstraint(matrix, lows, highs),
             integrality=np.ones(size),
             bounds=Bounds(
-                np.concatenate([np.maximum(self.truth - reach, 0), np.zeros(len(loose))]),
-                np.concatenate([self.truth + reach, np.ones(len(loose))]),
+                np.concatenate([np.maximum(self.truth[free] - reach, 0), np.zeros(len(loose))]),
+                np.concatenate([self.truth[free] + reach, np.ones(len(loose))]),
             ),
             options={"mip_rel_gap": 0.05},
         )
         if answer.x is None:
             return None
-        world = np.round(answer.x[: len(self.names)])
+        world = self.truth.copy()
+        world[free] = np.round(answer.x[: len(column)])
         chosen = {key for key in loose if answer.x[number[key]] > 0.5}
         # The solver keeps to a tolerance; what its world does not keep to exactly is hidden too.
         for row in said.rows:

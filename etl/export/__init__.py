@@ -5,6 +5,7 @@ each of their functions takes SafeTables and refuses anything else.
 """
 
 from etl.export.figures import draw_curves, draw_forest
+from etl.export.quiet import solver_unheard
 from etl.export.reading import aggregates_of, reasons_of
 from etl.export.writing import EVIDENCE, rules, write_evidence, write_table, write_words
 
@@ -15,6 +16,7 @@ __all__ = [
     "draw_forest",
     "reasons_of",
     "rules",
+    "solver_unheard",
     "write_evidence",
     "write_table",
     "write_words",

@@ -127,6 +127,7 @@ def verify(settings: Settings, kept_head: str | None, say: Say) -> str:
         *verification.delivered(home, chain.entries, say),
         *verification.checked(home, chain.entries),
         *verification.released(home, chain.entries, say),
+        *verification.exported(home, chain.entries, say),
     ]
     for fault in faults:
         say(f"fault: {fault}")

@@ -25,13 +25,15 @@ def export_study(settings: Settings, study: str, say: Say) -> Path:
         earlier = [one for one in before if one is not known]
         say(f"{study}: looking for what would give a small count away; half a minute or so")
         numbers = export.aggregates_of(live, definition)
-        done = disclosure.protect_study(numbers, settings.smallest_count, earlier)
+        with export.solver_unheard():
+            done = disclosure.protect_study(numbers, settings.smallest_count, earlier)
         facts = _facts(settings, live, earlier)
         export_id = digest([facts, [table.rows for table in done.tables]])[:12]
         # What stays inside comes first: an export that later ones are not held against would be one
         # too many.
+        inside = home.disclosure / study / f"{export_id}.json"
         replace_json(
-            home.disclosure / study / f"{export_id}.json",
+            inside,
             {
                 "export": export_id,
                 "release": live.name,
@@ -54,12 +56,10 @@ def export_study(settings: Settings, study: str, say: Say) -> Path:
             release=live.name,
             smallest_count=settings.smallest_count,
             evidence_sha256=file_hash(place / export.EVIDENCE),
+            disclosure_sha256=file_hash(inside),
         )
-        hidden = len(done.hidden)
-        say(
-            f"{study}: export {export_id}; {n_of(hidden, 'number')} hidden, each with its reason in"
-        )
-        say(f"  {home.disclosure / study / export_id}.json, which stays inside")
+        hidden = n_of(len(done.hidden), "number")
+        say(f"{study}: export {export_id}; {hidden} hidden, why is in {inside}, which stays inside")
         return place
 
 
