@@ -966,7 +966,7 @@ def test_a_study_without_a_rule_shows_no_verdict_and_no_threshold():
         (Outcome("metastasis", "Metastasis", None),),
         (Factor("sex", "Sex", ("male", "female"), "female", False),),
     )
-    given = document(plan) | {"rule": []}
+    given = document(plan) | {"rule": [], "schedule": []}
     shown = Reader(page(document=given, plan=plan))
     assert "female" in shown.text["results"]
     for part in ("results", "reading"):
