@@ -258,7 +258,8 @@ def estimate(study: str) -> None:
 def release(study: str) -> None:
     """Publish STUDY as one immutable folder.
 
-    Marts, estimates, figures, pages and evidence; `current` moves to it in one step.
+    Marts, estimates, figures, pages and evidence; `current` moves to it in one step, unless
+    KOBLING_PROMOTE (always, within_bounds or by_hand) lets somebody look first: then it is staged.
 
     \b
     Example:
@@ -267,6 +268,61 @@ def release(study: str) -> None:
     from etl import steps
 
     steps.release(Settings.from_environment(), study, say)
+
+
+@main.command()
+@click.argument("study")
+def preview(study: str) -> None:
+    """Show what the staged release of STUDY would change.
+
+    A release is staged, and not live, where KOBLING_PROMOTE is by_hand, or within_bounds and
+    something is outside them. Rows, persons who come and go and why, steps, estimates, verdicts and
+    checks, against the live release.
+
+    \b
+    Example:
+        kobling preview dlms
+    """
+    from etl import steps
+
+    click.echo(steps.preview(Settings.from_environment(), study))
+
+
+@main.command()
+@click.argument("study")
+@click.option("--by", help="Who has looked; needed where something is outside the bounds.")
+@click.option("--reason", help="Why it is right; the ledger keeps it.")
+def promote(study: str, by: str | None, reason: str | None) -> None:
+    """Make the staged release of STUDY the live one.
+
+    \b
+    Example:
+        kobling promote dlms --by "K. Hansen" --reason "the keeper has confirmed the shorter file"
+    """
+    from etl import steps
+
+    click.echo(steps.promote(Settings.from_environment(), study, by, reason))
+
+
+@main.command()
+@click.argument("study")
+@click.argument("release_id", metavar="RELEASE", required=False)
+@click.option("--by", required=True, help="Who decided; the ledger keeps it.")
+@click.option("--reason", required=True, help="Why; the ledger keeps it.")
+def rollback(study: str, release_id: str | None, by: str, reason: str) -> None:
+    """Make an earlier release of STUDY the live one again.
+
+    RELEASE is the beginning of its id; without one it is the release that was live before. What was
+    live stays where it is, and is not made live again by itself.
+
+    \b
+    Example:
+        kobling rollback dlms --by "K. Hansen" --reason "pathology of 2021 is half a year"
+        kobling rollback dlms 37fab6a1df6e --by "K. Hansen" --reason "as printed in the paper"
+    """
+    from etl import steps
+
+    click.echo(steps.rollback(Settings.from_environment(), study, release_id, by, reason))
 
 
 @main.command()

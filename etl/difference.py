@@ -8,6 +8,7 @@ import duckdb
 
 from etl import release as releases
 from etl.errors import ReleaseError
+from etl.estimate import ALL
 from etl.home import Home, read_json
 
 # Grain: one row per register, table, stage and reason with another number of rows.
@@ -172,6 +173,61 @@ class Difference:
     estimates: list[dict]
     verdicts: list[dict]
     checks: list[dict]
+    n_included_before: int
+    not_compared: list[str]
+
+
+# A release within these takes the place of the live one by itself; what lies outside is what a data
+# manager would want to have looked at.
+FEWER_ROWS_PERCENT, MORE_ROWS_PERCENT = 2, 50
+MOVED_PERSONS_PERCENT, FEW_PERSONS = 5, 5
+SHIFT_POINTS = 1.0
+
+
+def outside_bounds(found: Difference) -> list[str]:
+    """What of a difference somebody should look at before it is released; empty where nothing is.
+
+    A table with 2 % fewer landed rows, or 50 % more; more than 5 % of the cohort (and more than 5
+    persons) come or gone; a risk of the whole cohort that shifts by more than 1 percentage point; a
+    verdict of the rule that is another; a check that fails and did not.
+    """
+    told = [
+        f"{part}: the two releases have other tables and cannot be compared"
+        for part in found.not_compared
+    ]
+    for row in found.rows:
+        if row["stage"] == "landed":
+            before, after = row["n_before"], row["n_after"]
+            percent = 100 * (after - before) / before if before else 0
+            if not -FEWER_ROWS_PERCENT <= percent <= MORE_ROWS_PERCENT:
+                told.append(
+                    f"{row['register']}.{row['table_name']}: {before:,} rows landed before, now "
+                    f"{after:,} ({percent:+.1f} %)"
+                )
+    for words, column in (("left", "before"), ("came into", "after")):
+        n = sum(row["n_persons"] for row in found.persons if _crosses(row, column))
+        if n > max(FEW_PERSONS, found.n_included_before * MOVED_PERSONS_PERCENT / 100):
+            told.append(f"{n:,} persons {words} a cohort of {found.n_included_before:,}")
+    for row in found.estimates:
+        shift = row["shift_points"]
+        if row["factor"] == ALL and shift is not None and abs(shift) > SHIFT_POINTS:
+            told.append(
+                f"{row['outcome']}, {row['horizon_days']} days: the risk shifts by {shift:+.2f} "
+                "percentage points"
+            )
+    for row in found.verdicts:
+        told.append(f"{row['outcome']}, {row['factor']} {row['level']}: another verdict")
+    for row in found.checks:
+        fails_now = "fail" in (row["status_after"] or "").split(", ")
+        if fails_now and "fail" not in (row["status_before"] or "").split(", "):
+            told.append(f"{row['check_name']}: fails, and did not before")
+    return told
+
+
+def _crosses(row: dict, column: str) -> bool:
+    """Whether persons were included on one side of the difference only."""
+    other = "after" if column == "before" else "before"
+    return row[column] == "included" and row[other] != "included"
 
 
 def find(home: Home, name: str) -> Path:
@@ -206,23 +262,30 @@ def compare(before: Path, after: Path) -> Difference:
             "of one. `kobling study compare` holds two studies against each other."
         )
     evidence = [read_json(place / releases.EVIDENCE) for place in (before, after)]
+    parts: dict[str, list[dict]] = {}
+    not_compared = []
     with duckdb.connect() as con:
-        parts = {
-            part: con.execute(
-                query.format(
-                    before=f"'{before / 'parquet' / table}.parquet'",
-                    after=f"'{after / 'parquet' / table}.parquet'",
-                )
-            )
-            .pl()
-            .to_dicts()
-            for part, (table, query) in PARTS.items()
-        }
+        for part, (table, query) in PARTS.items():
+            of_both = {
+                name: f"'{place / 'parquet' / table}.parquet'"
+                for name, place in (("before", before), ("after", after))
+            }
+            try:
+                parts[part] = con.execute(query.format(**of_both)).pl().to_dicts()
+            except (duckdb.IOException, duckdb.BinderException):
+                # One of them was made by a version with other tables.
+                parts[part] = []
+                not_compared.append(part)
+        (n_included,) = con.execute(
+            f"select count(*) from '{before}/parquet/exclusion_reasons.parquet' where is_included"
+        ).fetchone()
     return Difference(
         before=f"{before.parent.name}/{before.name}",
         after=f"{after.parent.name}/{after.name}",
         keys=_keys(*evidence),
         deliveries=_deliveries(*evidence),
+        n_included_before=n_included,
+        not_compared=not_compared,
         **parts,
     )
 
@@ -285,10 +348,12 @@ def told(found: Difference) -> str:
     same = []
     for part, title in TITLES.items():
         rows = getattr(found, part)
-        if not rows:
+        if part in found.not_compared:
+            lines += [title, "  other tables in the two releases: not compared", ""]
+        elif rows:
+            lines += [title, *_table(rows), ""]
+        else:
             same.append(title.partition(",")[0].lower())
-            continue
-        lines += [title, *_table(rows), ""]
     if same:
         lines.append(f"No difference in: {', '.join(same)}.")
     return "\n".join(lines).rstrip()

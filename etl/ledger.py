@@ -37,18 +37,19 @@ def record(home: Home, event: str, **what: object) -> None:
 
 def told(home: Home, event: str, field: str) -> set[str]:
     """What the ledger already says: the values of a field in all entries of one event."""
-    return {entry[field] for entry in _of_event(home, event)}
+    return {entry[field] for entry in entries(home, event)}
 
 
 def last(home: Home, event: str) -> dict | None:
     """The newest entry of one event, or None."""
-    entries = _of_event(home, event)
-    return entries[-1] if entries else None
+    found = entries(home, event)
+    return found[-1] if found else None
 
 
-def _of_event(home: Home, event: str) -> list[dict]:
+def entries(home: Home, *events: str) -> list[dict]:
+    """All entries of some events, the oldest first."""
     if not home.ledger.exists():
         return []
     lines = home.ledger.read_bytes()
-    entries = map(json.loads, lines[: lines.rfind(b"\n") + 1].splitlines())
-    return [entry for entry in entries if entry["event"] == event]
+    told = map(json.loads, lines[: lines.rfind(b"\n") + 1].splitlines())
+    return [entry for entry in told if entry["event"] in events]

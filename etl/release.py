@@ -1,4 +1,5 @@
-"""Publish a release: an immutable folder that appears whole; `current` moves in one step."""
+"""Releases: immutable folders that appear whole. `current` points at the live one and moves in one
+step; `staged` at one that waits for somebody to look at it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +15,34 @@ PAGE = "index.html"
 MAIN = "main"
 
 
+CURRENT, STAGED = "current", "staged"
+
+
 def publish(home: Home, study: str, release_id: str, fill: Callable[[Path], None]) -> Path:
     """Build a release beside the others, seal it, and make it the current one."""
+    place = place_whole(home.releases / study, release_id, fill)
+    promote(home, study, release_id)
+    return place
+
+
+def promote(home: Home, study: str, release_id: str) -> None:
+    """Make a release that is there the live one."""
+    _point(home, study, CURRENT, release_id)
+    if staged(home, study) == home.releases / study / release_id:
+        remove(home.releases / study / STAGED)
+
+
+def stage(home: Home, study: str, release_id: str) -> None:
+    """Let a release that is there wait beside the live one."""
+    _point(home, study, STAGED, release_id)
+
+
+def _point(home: Home, study: str, name: str, release_id: str) -> None:
     store = home.releases / study
-    place = place_whole(store, release_id, fill)
-    point = store / ".current.new"
+    point = store / f".{name}.new"
     remove(point)
     point.symlink_to(release_id)
-    point.replace(store / "current")
-    return place
+    point.replace(store / name)
 
 
 def place_whole(store: Path, name: str, fill: Callable[[Path], None]) -> Path:
@@ -46,8 +66,17 @@ def place_whole(store: Path, name: str, fill: Callable[[Path], None]) -> Path:
 
 def current(home: Home, study: str) -> Path | None:
     """The live release, or None where there is none."""
-    place = home.releases / study / "current"
-    return place.resolve() if place.exists() else None
+    return _pointed_at(home, study, CURRENT)
+
+
+def staged(home: Home, study: str) -> Path | None:
+    """The release that waits beside the live one, or None."""
+    return _pointed_at(home, study, STAGED)
+
+
+def _pointed_at(home: Home, study: str, name: str) -> Path | None:
+    place = home.releases / study / name
+    return place.parent / place.readlink() if place.exists() else None
 
 
 def all_of(home: Home) -> list[str]:
@@ -60,10 +89,26 @@ def all_of(home: Home) -> list[str]:
 
 
 def mark(home: Home, which: list[str], what: str, why: str) -> None:
-    """Say beside releases, which never change, that they are `superseded` or `withdrawn`."""
+    """Say beside releases, which never change, that they are `superseded`, `withdrawn` or
+    `rolled_back`."""
     for release in which:
-        place = home.releases / release
-        replace_json(place.with_name(f"{place.name}.{what}.json"), {"why": why})
+        replace_json(_mark_of(home, release, what), {"why": why})
+
+
+def marked(home: Home, release: str, what: str) -> str | None:
+    """Why study/release is `superseded`, `withdrawn` or `rolled_back`; None where it is not."""
+    place = _mark_of(home, release, what)
+    return read_json(place)["why"] if place.exists() else None
+
+
+def unmark(home: Home, release: str, what: str) -> None:
+    """Take a mark away."""
+    remove(_mark_of(home, release, what))
+
+
+def _mark_of(home: Home, release: str, what: str) -> Path:
+    place = home.releases / release
+    return place.with_name(f"{place.name}.{what}.json")
 
 
 def holds(con: duckdb.DuckDBPyConnection, place: Path, own_ids: list[str]) -> bool:

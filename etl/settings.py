@@ -9,6 +9,9 @@ from etl.errors import SettingsError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 POPULATIONS = ("mock", "production")
+# When a new release becomes the live one by itself.
+ALWAYS, WITHIN_BOUNDS, BY_HAND = "always", "within_bounds", "by_hand"
+PROMOTE = (ALWAYS, WITHIN_BOUNDS, BY_HAND)
 # No Danish keeper lets fewer out; Statistics Denmark once asked for three.
 LEAST_SMALLEST_COUNT = 3
 MEMORY = re.compile(r"\d+(\.\d+)? ?[KMGT]i?B", re.IGNORECASE)
@@ -17,7 +20,7 @@ MEMORY = re.compile(r"\d+(\.\d+)? ?[KMGT]i?B", re.IGNORECASE)
 # What is read here; and what `select` hands to dbt, and the browser tests read.
 NAMES = (
     "KOBLING_HOME", "KOBLING_POPULATION", "KOBLING_KEY_FILE", "KOBLING_KEY", "KOBLING_MEMORY_LIMIT",
-    "KOBLING_THREADS", "KOBLING_UNPACK_TIMES", "KOBLING_SMALLEST_COUNT",
+    "KOBLING_THREADS", "KOBLING_UNPACK_TIMES", "KOBLING_SMALLEST_COUNT", "KOBLING_PROMOTE",
     "KOBLING_WAREHOUSE", "KOBLING_LAKE", "KOBLING_CHROMIUM",
 )  # fmt: skip
 
@@ -29,7 +32,8 @@ class Settings:
     `population` says whose numbers may come in. A mock home refuses any number that could belong
     to a living person (day 01–31); a production home quarantines the made-up ones (day 61–91).
     `smallest_count` is the rule of the keeper in whose environment the home lies: the smallest
-    number of persons that may leave it, nought apart.
+    number of persons that may leave it, nought apart. `promote` says when a new release takes the
+    place of the live one by itself.
     """
 
     home: Path
@@ -41,6 +45,7 @@ class Settings:
     key_text: str | None
     unpack_times: int = 200
     smallest_count: int = 5
+    promote: str = ALWAYS
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -56,6 +61,15 @@ class Settings:
             raise SettingsError(
                 f"environment: KOBLING_POPULATION is '{population}'. "
                 f"Expected one of {', '.join(POPULATIONS)}. Correct it, or unset it for mock."
+            )
+        # Nobody reads a mock release as if it were true.
+        promote = os.environ.get(
+            "KOBLING_PROMOTE", ALWAYS if population == "mock" else WITHIN_BOUNDS
+        )
+        if promote not in PROMOTE:
+            raise SettingsError(
+                f"environment: KOBLING_PROMOTE is '{promote}'. Expected one of "
+                f"{', '.join(PROMOTE)}. Correct it, or unset it."
             )
         threads = os.environ.get("KOBLING_THREADS", "2")
         if not threads.isdigit() or int(threads) < 1:
@@ -97,4 +111,5 @@ class Settings:
             key_text=os.environ.get("KOBLING_KEY"),
             unpack_times=int(unpack_times),
             smallest_count=int(smallest_count),
+            promote=promote,
         )

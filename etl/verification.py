@@ -66,7 +66,9 @@ def chain(home: Home, kept_head: str | None = None) -> Chain:
 def released(home: Home, entries: list[dict], say: Callable[[str], None]) -> Iterator[str]:
     """What is wrong with the releases: the ledger tells each, and its evidence each file."""
     told = {
-        f"{e.get('study')}/{e.get('release')}": e for e in entries if e.get("event") == "released"
+        f"{e.get('study')}/{e.get('release')}": e
+        for e in entries
+        if e.get("event") in ("staged", "released")
     }
     there = releases.all_of(home)
     for name in sorted(told.keys() - set(there)):

@@ -22,7 +22,7 @@ from etl.steps.exporting import export_study
 from etl.steps.landing import land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
 from etl.steps.receiving import receive, receive_from_database
-from etl.steps.releasing import release, summary
+from etl.steps.releasing import preview, promote, release, rollback, summary
 from etl.steps.requests import erase, person_behind, person_held, rotate_key
 from etl.steps.road import nothing_new, run
 from etl.steps.selecting import select, select_key
@@ -41,11 +41,14 @@ __all__ = [
     "person_behind",
     "person_held",
     "plan_of",
+    "preview",
+    "promote",
     "put_aside_list",
     "quarantine_as_given",
     "receive",
     "receive_from_database",
     "release",
+    "rollback",
     "rotate_key",
     "run",
     "select",

@@ -9,9 +9,9 @@ import polars as pl
 
 from etl import evidence, ledger, registers, restricted, studies
 from etl import release as releases
-from etl.errors import ReleaseError
+from etl.errors import LIKE_A_NUMBER, ReleaseError, SettingsError
 from etl.home import Home, connect, file_hash, one_writer, open_home, read_json, replace_json
-from etl.settings import Settings
+from etl.settings import ALWAYS, BY_HAND, Settings
 from etl.steps.checking import data_docs_of
 from etl.steps.estimating import estimated_key, evidence_keys, plan_of
 from etl.steps.selecting import dbt_docs_of, select_key
@@ -19,7 +19,11 @@ from etl.steps.wording import Say
 
 
 def release(settings: Settings, study: str, say: Say) -> Path:
-    """Publish marts, estimates, figures, pages and evidence; `current` moves at the end."""
+    """Publish marts, estimates, figures, pages and evidence.
+
+    `current` moves to it at the end, unless the settings let somebody look first: then it is
+    staged, and ReleaseError says what is outside the bounds.
+    """
     definition = studies.read(settings.project, study)
     home = open_home(settings)
     with one_writer(home):
@@ -31,6 +35,9 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                 _tell_released(settings, home, study, live, keys)
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
+        if why := releases.marked(home, f"{study}/{wanted}", "rolled_back"):
+            say(f"{study}: release {wanted} was rolled back ({why}), nothing new")
+            return home.releases / study / wanted
         with connect(settings) as con:
             # Attached, so that the release's own DuckDB file can be written beside it.
             con.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
@@ -40,29 +47,189 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                     f"{study}: no estimates for release {wanted}. Expected them to be made from "
                     f"the present marts. Run `kobling estimate {study}` first."
                 )
-            place = releases.publish(
-                home,
-                study,
+            place = releases.place_whole(
+                home.releases / study,
                 wanted,
                 lambda folder: _fill_release(settings, home, con, definition, keys, folder),
             )
+        if reasons := _reasons_to_look(settings, home, study, live, place):
+            _tell_staged(settings, home, study, place, keys, reasons)
+            raise ReleaseError(
+                f"{study}: release {wanted} is staged and not live: {'; '.join(reasons)}. Expected "
+                f"somebody to look. `kobling preview {study}` shows what would change, `kobling "
+                f"promote {study}` makes it live; until then {live.name} is."
+            )
+        releases.promote(home, study, wanted)
         _tell_released(settings, home, study, place, keys)
         say(f"{study}: release {wanted} is live")
         return place
 
 
+def _reasons_to_look(
+    settings: Settings, home: Home, study: str, live: Path | None, place: Path
+) -> list[str]:
+    """Why a new release should not take the place of the live one by itself."""
+    from etl import difference
+
+    if live is None or settings.promote == ALWAYS:
+        return []
+    if releases.marked(home, f"{study}/{live.name}", "withdrawn"):
+        return []  # every hour that it stays live is one too many
+    if settings.promote == BY_HAND:
+        return ["releases are promoted by hand here"]
+    return difference.outside_bounds(difference.compare(live, place))
+
+
+def preview(settings: Settings, study: str) -> str:
+    """What the staged release would change, and what of it is outside the bounds."""
+    from etl import difference
+
+    home = open_home(settings)
+    place = _staged(home, study)
+    live = live_release(settings, study)
+    found = difference.compare(live, place)
+    outside = difference.outside_bounds(found)
+    return "\n".join(
+        [
+            difference.told(found),
+            "",
+            "Outside the bounds:" if outside else "Nothing is outside the bounds.",
+            *(f"  {reason}" for reason in outside),
+            f"To make it live: kobling promote {study}"
+            + (' --by NAME --reason "…"' if outside else ""),
+        ]
+    )
+
+
+def promote(settings: Settings, study: str, by: str | None, reason: str | None) -> str:
+    """Make the staged release the live one; outside the bounds only with a name and a reason."""
+    from etl import difference
+
+    home = open_home(settings)
+    with one_writer(home):
+        place = _staged(home, study)
+        live = live_release(settings, study)
+        outside = difference.outside_bounds(difference.compare(live, place))
+        if outside and not (by and reason):
+            raise ReleaseError(
+                f"{study}: release {place.name} is outside the bounds: {'; '.join(outside)}. "
+                "Expected --by and --reason: somebody who has looked, and why it is right."
+            )
+        _hold_words(by, reason)
+        keys = releases.evidence_keys(place)
+        releases.promote(home, study, place.name)
+        _tell_released(
+            settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside
+        )
+    return f"{study}: release {place.name} is live, in place of {live.name}"
+
+
+def rollback(settings: Settings, study: str, to: str | None, by: str, reason: str) -> str:
+    """Make an earlier release the live one again; the one that was live stays where it is."""
+    from etl import difference
+
+    home = open_home(settings)
+    _hold_words(by, reason)
+    with one_writer(home):
+        live = live_release(settings, study)
+        place = difference.find(home, f"{study}/{to}") if to else _before(home, study, live)
+        if place == live:
+            raise ReleaseError(
+                f"{study}: release {live.name} is live. Expected an earlier one. "
+                "`kobling rollback --help` says how to name it."
+            )
+        if why := releases.marked(home, f"{study}/{place.name}", "withdrawn"):
+            raise ReleaseError(
+                f"{study}: release {place.name} was withdrawn ({why}). Expected one that may be "
+                "live. Name another."
+            )
+        releases.mark(home, [f"{study}/{live.name}"], "rolled_back", reason)
+        releases.unmark(home, f"{study}/{place.name}", "rolled_back")
+        releases.promote(home, study, place.name)
+        ledger.record(
+            home,
+            "rolled back",
+            study=study,
+            release=place.name,
+            instead_of=live.name,
+            by=by,
+            reason=reason,
+        )
+    return (
+        f"{study}: release {place.name} is live again, in place of {live.name}, which is not made "
+        "live again by itself"
+    )
+
+
+def _staged(home: Home, study: str) -> Path:
+    place = releases.staged(home, study)
+    if place is None:
+        raise ReleaseError(
+            f"{study}: no release is staged. Expected one that waits. `kobling run` makes one "
+            "where there is something new and KOBLING_PROMOTE lets it wait."
+        )
+    return place
+
+
+def _before(home: Home, study: str, live: Path) -> Path:
+    """The release that was live before this one, by the ledger."""
+    was_live = [
+        entry["release"]
+        for entry in ledger.entries(home, "released", "rolled back")
+        if entry["study"] == study and (home.releases / study / entry["release"]).is_dir()
+    ]
+    while was_live and was_live[-1] == live.name:
+        was_live.pop()
+    if not was_live:
+        raise ReleaseError(
+            f"{study}: no release before {live.name}. Expected an earlier one to go back to."
+        )
+    return home.releases / study / was_live[-1]
+
+
+def _hold_words(by: str | None, reason: str | None) -> None:
+    """Words that go into the ledger hold no personal number."""
+    for name, words in (("--by", by), ("--reason", reason)):
+        if words is not None and (not words.strip() or LIKE_A_NUMBER.search(words)):
+            raise SettingsError(
+                f"{name}: found nothing, or what may be a personal number. Expected plain words: "
+                "the ledger keeps them."
+            )
+
+
+def _tell_staged(
+    settings: Settings,
+    home: Home,
+    study: str,
+    place: Path,
+    keys: dict[str, str],
+    reasons: list[str],
+) -> None:
+    was = releases.staged(home, study)
+    releases.stage(home, study, place.name)
+    if was != place:
+        _tell_released(settings, home, study, place, keys, event="staged", outside_bounds=reasons)
+
+
 def _tell_released(
-    settings: Settings, home: Home, study: str, place: Path, keys: dict[str, str]
+    settings: Settings,
+    home: Home,
+    study: str,
+    place: Path,
+    keys: dict[str, str],
+    event: str = "released",
+    **more: object,
 ) -> None:
     ledger.record(
         home,
-        "released",
+        event,
         study=study,
         release=place.name,
         keys=keys,
         evidence_sha256=file_hash(place / releases.EVIDENCE),
         # The hash of the code is evidence; the commit only says where to look for it.
         commit=_commit(settings.project),
+        **{name: value for name, value in more.items() if value},
     )
 
 

@@ -70,9 +70,10 @@ def nothing_new(settings: Settings) -> str | None:
         for study in studies.names(settings.project):
             wanted = evidence.release_id(evidence_keys(settings, home, study))
             place = releases.current(home, study)
-            if place is None or place.name != wanted:
+            is_rolled_back = releases.marked(home, f"{study}/{wanted}", "rolled_back")
+            if place is None or (place.name != wanted and not is_rolled_back):
                 return None
-            live[study] = wanted
+            live[study] = place.name
     except KoblingError:
         return None
     delivered = sum(

@@ -1,0 +1,210 @@
+"""A new release becomes the live one by itself, or waits for somebody to look; and the way back."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from etl import difference, release, steps
+from etl.cli import main
+from etl.difference import compare, outside_bounds
+from etl.errors import ReleaseError, SettingsError
+from etl.home import Home
+from etl.settings import ALWAYS, BY_HAND, WITHIN_BOUNDS, Settings
+from tests import story
+from tests.test_difference import TABLES, released
+
+PERSONS = [(f"{n:03d}", "2001-01-01", None, True) for n in range(200)]
+
+
+def with_rows(table: str, *changed: tuple) -> dict[str, list]:
+    """Tables as they were but for rows that take the place of those with the same beginning."""
+    keys = [row[:-1] if table != "result" else row[:3] for row in changed]
+    kept = [row for row in TABLES[table][1] if row[: len(keys[0])] not in keys]
+    return {table: [*kept, *changed]}
+
+
+def bounds(tmp_path: Path, before: dict, after: dict) -> list[str]:
+    number = (
+        len(list((tmp_path / "releases").glob("*/*"))) if (tmp_path / "releases").exists() else 0
+    )
+    places = [
+        released(tmp_path, f"{number + nth:012d}", **tables)
+        for nth, tables in enumerate((before, after))
+    ]
+    return outside_bounds(compare(*places))
+
+
+def flow(n_landed: int) -> dict[str, list]:
+    return {"linkage_flow": [("cpr", "person", "all", "landed", None, n_landed)]}
+
+
+@pytest.mark.parametrize(
+    ("n_before", "n_after", "is_outside"),
+    [(1000, 980, False), (1000, 979, True), (1000, 1500, False), (1000, 1501, True), (10, 0, True)],
+)
+def test_a_table_may_lose_few_rows_and_gain_more(tmp_path, n_before, n_after, is_outside):
+    told = bounds(tmp_path, flow(n_before), flow(n_after))
+    assert bool(told) == is_outside
+    assert all("cpr.person" in reason for reason in told)
+
+
+@pytest.mark.parametrize(("n_left", "is_outside"), [(10, False), (11, True)])
+def test_few_of_a_cohort_may_come_and_go(tmp_path, n_left, is_outside):
+    left = [(*row[:2], "resident", False) for row in PERSONS[:n_left]] + PERSONS[n_left:]
+    went = bounds(tmp_path, {"exclusion_reasons": PERSONS}, {"exclusion_reasons": left})
+    assert went == ([f"{n_left} persons left a cohort of 200"] if is_outside else [])
+
+
+@pytest.mark.parametrize(("n_came", "is_outside"), [(9, False), (11, True)])
+def test_few_may_come_into_a_cohort(tmp_path, n_came, is_outside):
+    before = [(*row[:2], "resident", False) for row in PERSONS[:n_came]] + PERSONS[n_came:]
+    told = bounds(tmp_path, {"exclusion_reasons": before}, {"exclusion_reasons": PERSONS})
+    assert told == ([f"{n_came} persons came into a cohort of 189"] if is_outside else [])
+
+
+def test_of_a_small_cohort_five_persons_are_few(tmp_path):
+    small = PERSONS[:20]
+    for n_left, is_outside in ((5, False), (6, True)):
+        after = {"exclusion_reasons": small[n_left:]}
+        assert bool(bounds(tmp_path, {"exclusion_reasons": small}, after)) == is_outside
+
+
+@pytest.mark.parametrize(("risk", "is_outside"), [(0.509, False), (0.4899, True), (None, False)])
+def test_the_risk_of_the_cohort_may_shift_by_a_point(tmp_path, risk, is_outside):
+    changed = with_rows("risk", ("metastasis", "(all)", "(all)", 1826, 2, 1, risk))
+    changed["risk"] = changed["risk"][-1:]
+    assert bool(bounds(tmp_path, {}, changed)) == is_outside
+
+
+def test_another_verdict_and_a_check_that_fails_now_are_outside(tmp_path):
+    verdict = with_rows("rule", ("metastasis", "necrosis", "yes", 1826, False))
+    assert bounds(tmp_path, {}, verdict | {"rule": verdict["rule"][-1:]}) == [
+        "metastasis, necrosis yes: another verdict"
+    ]
+    failing = {"result": [("marts.cohort", "age_is_plausible", "", "fail", 9)]}
+    findings = {"result": [("marts.cohort", "age_is_plausible", "", "pass_with_findings", 1)]}
+    assert bounds(tmp_path, {}, failing) == [
+        "marts.cohort: age_is_plausible: fails, and did not before"
+    ]
+    assert bounds(tmp_path, failing, failing) == []
+    assert bounds(tmp_path, failing, {}) == bounds(tmp_path, {}, findings) == []
+
+
+def test_releases_with_other_tables_are_not_compared_in_silence(tmp_path):
+    first = released(tmp_path, "aaaa00000001")
+    second = released(tmp_path, "bbbb00000002")
+    (first / "parquet" / "rule.parquet").unlink()
+    found = compare(first, second)
+    assert outside_bounds(found) == [
+        "verdicts: the two releases have other tables and cannot be compared"
+    ]
+    assert "not compared" in difference.told(found)
+
+
+# ------------------------------------------------------------------ the whole way
+
+
+def test_a_release_waits_is_promoted_by_name_and_rolled_back(small, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    shutil.copytree(small[0], home, symlinks=True)
+    settings = replace(story.settings_of(home), promote=WITHIN_BOUNDS)
+    said: list[str] = []
+
+    def kobling(*words: str) -> str:
+        return CliRunner().invoke(main, words, env=story.environment(home)).stderr
+
+    def live() -> str:
+        return release.current(Home(home), "dlms").name
+
+    def ledger(event: str) -> dict:
+        return json.loads((home / "ledger.jsonl").read_text().splitlines()[-1]) | {"was": event}
+
+    def release_anew() -> Path:
+        steps.check(settings, said.append)
+        steps.estimate(settings, "dlms", said.append)
+        return steps.release(settings, "dlms", said.append)
+
+    first = live()
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        name, key = con.execute(
+            "select suite || ': ' || check_id, row_key from quality.failure "
+            "where suite = 'marts.cohort' order by all limit 1"
+        ).fetchone()
+    confirmed = steps.confirm(settings, name, json.loads(key), "K. Hansen", "seen", None)
+    second = release_anew().name
+    assert second == live() != first
+
+    # The same as at first: its folder is there, and something is outside the bounds.
+    steps.unconfirm(settings, confirmed.partition(":")[0])
+    monkeypatch.setattr(difference, "outside_bounds", lambda found: ["half a register is gone"])
+    with pytest.raises(ReleaseError, match="is staged and not live: half a register is gone"):
+        release_anew()
+    assert live() == second
+    assert release.staged(Home(home), "dlms").name == first
+    assert "half a register is gone" in steps.preview(settings, "dlms")
+    assert "Expected --by and --reason" in kobling("promote", "dlms")
+    by_number = ("--by", "K. Hansen", "--reason", "asked 610250-1234")
+    assert "plain words" in kobling("promote", "dlms", *by_number)
+    assert live() == second
+    by = ("--by", "K. Hansen", "--reason", "the keeper has confirmed it")
+    assert kobling("promote", "dlms", *by) == ""
+    assert live() == first
+    assert release.staged(Home(home), "dlms") is None
+    told = ledger("released")
+    assert (told["event"], told["by"], told["outside_bounds"]) == (
+        "released", "K. Hansen", ["half a register is gone"],
+    )  # fmt: skip
+    assert "no release is staged" in kobling("promote", "dlms", *by)
+
+    # Back, and it stays so.
+    assert kobling("rollback", "dlms", *by) == ""
+    assert live() == second
+    told = ledger("rolled back")
+    assert (told["event"], told["release"], told["instead_of"]) == ("rolled back", second, first)
+    assert steps.release(settings, "dlms", said.append).name == first
+    assert "was rolled back" in said[-1]
+    assert live() == second
+    assert second in steps.nothing_new(settings)
+    assert "Expected an earlier one" in kobling("rollback", "dlms", second, *by)
+    release.mark(Home(home), [f"dlms/{first}"], "withdrawn", "a person was erased on request")
+    assert "was withdrawn" in kobling("rollback", "dlms", first, *by)
+    assert steps.verify(settings, None, said.append)
+
+
+def test_a_withdrawn_release_is_replaced_at_once_and_by_hand_means_by_hand(tmp_path, settings):
+    home = Home(tmp_path)
+    first, second = released(tmp_path, "aaaa00000001"), released(tmp_path, "bbbb00000002")
+    reasons = steps.releasing._reasons_to_look
+    for promote, told in (
+        (ALWAYS, []),
+        (WITHIN_BOUNDS, []),
+        (BY_HAND, ["releases are promoted by hand here"]),
+    ):
+        assert reasons(replace(settings, promote=promote), home, "dlms", first, second) == told
+    by_hand = replace(settings, promote=BY_HAND)
+    assert reasons(by_hand, home, "dlms", None, second) == []
+    release.mark(home, ["dlms/aaaa00000001"], "withdrawn", "a person was erased on request")
+    assert reasons(by_hand, home, "dlms", first, second) == []
+
+
+@pytest.mark.parametrize(
+    ("population", "given", "promote"),
+    [
+        ("mock", None, ALWAYS),
+        ("production", None, WITHIN_BOUNDS),
+        ("production", "by_hand", BY_HAND),
+    ],
+)
+def test_a_production_home_lets_somebody_look(monkeypatch, population, given, promote):
+    monkeypatch.setenv("KOBLING_POPULATION", population)
+    if given:
+        monkeypatch.setenv("KOBLING_PROMOTE", given)
+    assert Settings.from_environment().promote == promote
+    monkeypatch.setenv("KOBLING_PROMOTE", "sometimes")
+    with pytest.raises(SettingsError, match="KOBLING_PROMOTE is 'sometimes'"):
+        Settings.from_environment()
