@@ -116,6 +116,8 @@ def test_dbts_documentation_knows_no_time_no_place_and_no_server(settings):
     assert "KOBLING_LAKE/x.parquet' -- <\\/script><b>" in page
     assert '"person_id": {"comment": null' in page
     assert page.count('http-equiv="Content-Security-Policy"') == 1
+    # It counts only where it stands in the head, before what it holds.
+    assert page.index('http-equiv="Content-Security-Policy"') < page.index("<script")
     assert "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval';" in page
     assert not re.search(r'<link[^>]*rel="(?:canonical|shortcut icon)"', page)
     assert 'use xlink:href="{{' not in page
