@@ -86,6 +86,10 @@ OF_THE_RUN = (
 )  # fmt: skip
 
 
+# Below these dbt fills lists from sets, in another order in every process.
+UNORDERED = ("depends_on", "sources", "refs", "parent_map", "child_map")
+
+
 def documentation(settings: Settings, home: Home, warehouse: Path) -> str:
     """dbt's documentation of the last build as one page, the same bytes wherever it was built.
 
@@ -151,10 +155,17 @@ def _anywhere(settings: Settings, home: Home, warehouse: Path, text: str) -> str
     ):  # fmt: skip
         text = text.replace(str(path), name)
 
-    def kept(value):
+    def kept(value, is_unordered: bool = False):
         if isinstance(value, dict):
-            return {k: kept(v) for k, v in value.items() if k not in OF_THE_RUN}
-        return [kept(one) for one in value] if isinstance(value, list) else value
+            return {
+                key: kept(of, is_unordered or key in UNORDERED)
+                for key, of in value.items()
+                if key not in OF_THE_RUN
+            }
+        if not isinstance(value, list):
+            return value
+        told = [kept(one) for one in value]
+        return sorted(told, key=json.dumps) if is_unordered else told
 
     told = json.dumps(kept(json.loads(text)), sort_keys=True, ensure_ascii=False)
     return told.replace("</", "<\\/")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import duckdb
 import pytest
@@ -81,7 +82,7 @@ def test_data_docs_are_the_same_bytes_in_whatever_order_results_come(docs):
 # ------------------------------------------------------------------ dbt
 
 
-def built(settings, warehouse: str) -> tuple[Home, str]:
+def built(settings, warehouse: str, sources=("a", "b")) -> tuple[Home, str]:
     """dbt's documentation of a made-up build in a home of its own."""
     home = Home(settings.home)
     (home.state / "dbt").mkdir(parents=True)
@@ -94,6 +95,9 @@ def built(settings, warehouse: str) -> tuple[Home, str]:
         "config": {"materialized": "table"}, "created_at": 1764240000.5,
         "compiled_code": f"select * from '{home.lake}/x.parquet' -- </script><b>",
         "compiled_path": str(home.state / "dbt" / "cohort.sql"),
+        "depends_on": {"nodes": [f"source.{name}" for name in sources]},
+        "sources": [["lpr2", name] for name in sources],
+        "columns": ["z", "a"],
         "relation_name": f'"{path.stem}"."marts"."cohort"',
     }  # fmt: skip
     manifest = {
@@ -112,9 +116,18 @@ def test_dbts_documentation_knows_no_time_no_place_and_no_server(settings):
     assert "KOBLING_LAKE/x.parquet' -- <\\/script><b>" in page
     assert '"person_id": {"comment": null' in page
     assert page.count('http-equiv="Content-Security-Policy"') == 1
+    # It counts only where it stands in the head, before what it holds.
+    assert page.index('http-equiv="Content-Security-Policy"') < page.index("<script")
     assert "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval';" in page
     assert not re.search(r'<link[^>]*rel="(?:canonical|shortcut icon)"', page)
     assert 'use xlink:href="{{' not in page
+
+
+def test_dbts_documentation_is_the_same_bytes_whatever_the_order_of_sets(settings, tmp_path):
+    _, page = built(settings, "warehouse.duckdb")
+    elsewhere = replace(settings, home=tmp_path / "elsewhere")
+    assert built(elsewhere, "warehouse.next.duckdb", sources=("b", "a"))[1] == page
+    assert '"columns": ["z", "a"]' in page, "what has an order keeps it"
 
 
 def test_a_page_of_dbt_that_is_not_known_is_refused(settings, tmp_path, monkeypatch):
