@@ -6,6 +6,7 @@ clean mock.
 A check without one fails `test_every_written_check_has_a_seeded_fault`.
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from benchmarks.checks import FAULTS, all_faults_of, checks_of, faults_of, prove, table_of
+from benchmarks.checks import FAULTS, Proof, all_faults_of, checks_of, faults_of, prove, table_of
 from etl import quality, registers, studies
 from etl.errors import QualityError
 from etl.quality import Check, Gate, Result, evaluation
@@ -430,6 +431,13 @@ def run(con: duckdb.DuckDBPyConnection, suite: str, check_id: str | None = None)
     return quality.run(con, name, checks, key_columns=key, sensitive_columns=sensitive)
 
 
+@functools.cache
+def proved(suite: str) -> list[tuple[Proof, Result]]:
+    """Every check of a suite with its fault planted in the clean table."""
+    con = clean(suite)
+    return list(prove(con, *where(con, suite), checks_of(suite), all_faults_of(suite)))
+
+
 def a_check(
     expectation: str = "expect_column_values_to_not_be_null",
     *,
@@ -504,7 +512,7 @@ def test_a_clean_table_passes_and_a_seeded_fault_is_found_row_by_row(suite):
         expected = CLEAN_FINDINGS.get(result.check.id, [])
         assert list(result.failing) == expected, result.check.id
         assert result.status == ("pass_with_findings" if expected else "pass"), result
-    for proof, result in prove(con, *where(con, suite), checks_of(suite), all_faults_of(suite)):
+    for proof, result in proved(suite):
         assert proof.reason == ""
         assert proof.planted > 0, proof
         assert (proof.recall, proof.false_positives) == (1, 0), proof
@@ -766,9 +774,7 @@ def test_no_personal_number_is_in_a_result_or_in_data_docs():
     con = warehouse()
     results = []
     for suite in SUITES:
-        faulty = clean(suite)
-        proofs = prove(faulty, *where(faulty, suite), checks_of(suite), faults_of(suite))
-        results += [result for _, result in proofs]
+        results += [result for _, result in proved(suite)]
     quality.store(con, results, "refresh")
     told = [json.dumps([quality.as_row(result) for result in results])]
     told.append(quality.data_docs(results))

@@ -31,11 +31,11 @@ counts_now as (
 )
 
 select
+    counts_before.n_rows as n_rows_before,
+    cast(coalesce(counts_now.n_rows, 0) as bigint) as n_rows,
     coalesce(counts_now.register, counts_before.register) as register,
     coalesce(counts_now.table_name, counts_before.table_name) as table_name,
-    coalesce(counts_now.year, counts_before.year) as year,
-    cast(coalesce(counts_now.n_rows, 0) as bigint) as n_rows,
-    counts_before.n_rows as n_rows_before
+    coalesce(counts_now.year, counts_before.year) as year
 from counts_now
 full outer join counts_before
     on
