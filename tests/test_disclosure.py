@@ -131,6 +131,25 @@ def test_a_risk_that_would_tell_its_hidden_events_is_hidden_with_its_interval_an
             assert row["difference_points"] is None
 
 
+def test_an_interval_without_events_does_not_tell_how_many_were_left_out():
+    # At the first site nobody has the event, so the upper limit is 1 − 0.05^(1/18): with 20 persons
+    # printed everybody would see that 2 had it before the index date.
+    persons = some_persons()
+    persons.levels["site"] = np.repeat([0, 1, 2], [20, 20, 20])
+    persons.code[:] = 0
+    persons.code[30:50] = 1
+    persons.code[:2] = 1
+    persons.days[:] = 1000
+    persons.days[30:50] = 300
+    persons.days[:2] = -1
+    numbers = counted(persons, None)
+    done = disclosure.protect_study(numbers, THRESHOLD)
+    by_level = {(r["factor"], r["level"]): r for r in done.table("risks").dicts()}
+    row = by_level["site", "arm"]
+    assert row["n_events"] == 0
+    assert row["n_persons"] is None or row["upper_percent"] is None
+
+
 def some_persons() -> Persons:
     """60 persons: 12 events, of which 2, 10 and 0 at three sites."""
     site = np.repeat([0, 1, 2], [10, 30, 20])
