@@ -63,18 +63,20 @@ def refreshed(random: np.random.Generator, persons: Persons) -> Persons:
     )
 
 
-def counted(persons: Persons, by: str | None = "grade") -> Aggregates:
+def counted(
+    persons: Persons, by: str | None = "grade", horizons: tuple[int, ...] = (HORIZON,)
+) -> Aggregates:
     """What a release of the study would say."""
     n = len(persons.days)
     at_risk = persons.days >= 0
     groups = {"(all)": np.ones(n, bool)}
-    risks = [_risk("(all)", "(all)", persons, at_risk)]
+    risks = [_risk("(all)", "(all)", persons, at_risk, horizon) for horizon in horizons]
     names = {f.name: (*f.levels, "missing") for f in FACTORS}
     level_of = {f: np.array([names[f][one] for one in persons.levels[f]]) for f in names}
     for factor in FACTORS:
         for level in factor.levels:
             own = at_risk & (level_of[factor.name] == level)
-            risks.append(_risk(factor.name, level, persons, own))
+            risks += [_risk(factor.name, level, persons, own, horizon) for horizon in horizons]
     groups = {"all": np.ones(n, bool)}
     if by:
         groups |= {group: level_of[by] == group for group in names[by]}
@@ -88,8 +90,6 @@ def counted(persons: Persons, by: str | None = "grade") -> Aggregates:
         for factor, levels in names.items()
         for level in levels
     ]  # fmt: skip
-    if not by:
-        baseline = [row | {"group_level": "all"} for row in baseline]
     counts = count_events(persons.days[at_risk], persons.code[at_risk])
     incidence = cumulative_incidence(counts, 1)
     curve = [
@@ -113,7 +113,7 @@ def counted(persons: Persons, by: str | None = "grade") -> Aggregates:
     return Aggregates(
         study_id="drawn",
         outcomes=(("relapse", "Relapse"),),
-        horizons_days=(HORIZON,),
+        horizons_days=horizons,
         factors=FACTORS,
         baseline_by=by,
         attrition=attrition,
@@ -124,11 +124,11 @@ def counted(persons: Persons, by: str | None = "grade") -> Aggregates:
     )
 
 
-def _risk(factor: str, level: str, persons: Persons, who: np.ndarray) -> dict:
-    risk = risk_at(count_events(persons.days[who], persons.code[who]), 1, HORIZON)
+def _risk(factor: str, level: str, persons: Persons, who: np.ndarray, horizon: int) -> dict:
+    risk = risk_at(count_events(persons.days[who], persons.code[who]), 1, horizon)
     lower, upper = risk.recommended or (None, None)
     return {
-        "outcome": "relapse", "factor": factor, "level": level, "horizon_days": HORIZON,
+        "outcome": "relapse", "factor": factor, "level": level, "horizon_days": horizon,
         "n": risk.n, "events": risk.events, "competing": risk.competing, "censored": risk.censored,
         "at_risk": risk.at_risk, "estimate": risk.estimate, "recommended_lower": lower,
         "recommended_upper": upper,

@@ -5,7 +5,7 @@ A study's numbers come as aggregates of one release: no person's row is read her
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import hypot, log
 
 from scipy.optimize import brentq
@@ -206,7 +206,7 @@ def _say_everybody(said: Statements, numbers: Aggregates, outcome: str) -> None:
             left -= n
     said.count(f"{of}/rest", left)
     said.always(dict.fromkeys(_all_of(said, of), 1.0) | {"cohort": -1.0}, 0, 0)
-    said.watch(f"{of}/prevalent or censored", [f"{of}/prevalent", *_kind(said, of, "c", days[-1])])
+    _watch_fates(said, of, days[-1])
     for horizon in numbers.horizons_days:
         _say_risk(said, numbers, outcome, horizon, ALL, ALL)
     # Steps of the curve: between two points of one cause lie the threshold of its events, or none
@@ -342,11 +342,25 @@ def _say_levels(said: Statements, numbers: Aggregates, outcome: str, factor: Fac
         of = f"{outcome}/{factor.name}/{level}"
         persons = dict.fromkeys(_persons(said, factor.name, level), -1.0)
         said.always(dict.fromkeys(_all_of(said, of), 1.0) | persons, 0, 0)
-        censored = _kind(said, of, "c", horizons[-1])
-        said.watch(f"{of}/prevalent or censored", [f"{of}/prevalent", *censored])
+        _watch_fates(said, of, horizons[-1])
+    for one, other in combinations((*factor.levels, MISSING), 2):
+        # Two levels together are a level that nobody prints.
+        for column in together:
+            parts = [f"{outcome}/{factor.name}/{level}/{column}" for level in (one, other)]
+            said.watch(f"{outcome}/{factor.name}/{one} or {other}/{column}", parts)
     for level in factor.levels:
         for horizon in horizons:
             _say_risk(said, numbers, outcome, horizon, factor.name, level)
+
+
+def _watch_fates(said: Statements, of: str, last: int) -> None:
+    """Two or more fates of a group together: who had no event, who left the analysis."""
+    fates = {kind: _kind(said, of, kind, last) for kind in "ekc"}
+    fates |= {name: [f"{of}/{name}"] for name in ("prevalent", "rest")}
+    for size in range(2, len(fates)):
+        for some in combinations(fates, size):
+            parts = [name for fate in some for name in fates[fate]]
+            said.watch(f"{of}/{' or '.join(some)}", parts)
 
 
 def _say_risk(
