@@ -232,8 +232,9 @@ def test_every_suite_of_checks_is_answered(crosswalk):
         for path in sorted((CHECKOUT / "expectations").glob("*/*.json"))
     ]
     assert len(names) > 30
-    for name in names:
-        assert crosswalk.fed_by(name).marts, name
+    # No study asks for operations yet; their rows are checked all the same.
+    read_by_no_mart = {"staging.stg_lpr2__operation", "staging.stg_lpr3__operation"}
+    assert {name for name in names if not crosswalk.fed_by(name).marts} == read_by_no_mart
 
 
 # ------------------------------------------------------------------ the page
