@@ -56,6 +56,11 @@ def test_a_waived_check_says_by_whom_and_until_when():
     assert "waived" not in shown(CHECK)
 
 
+def test_confirmed_rows_are_told_beside_those_that_fail():
+    assert "300 of 2,000 fail (15.00 %), 12 of them confirmed" in shown(CHECK | {"n_confirmed": 12})
+    assert "confirmed" not in shown(CHECK | {"n_confirmed": 0})
+
+
 def test_the_unfit_mart_and_the_largest_shift_come_first():
     marts = [
         {"mart": "cohort", "fitness": "usable", "findings": [], "estimates": ["m"]},

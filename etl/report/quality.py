@@ -364,7 +364,9 @@ def _short_count(row: dict) -> str:
         return "about no rows"
     if row.get("status") == "not_run":
         return "could not be run"
-    return f"{count(row.get('n_failing'))} of {count(row.get('n_checked'))} fail{_share(row)}"
+    told = f"{count(row.get('n_failing'))} of {count(row.get('n_checked'))} fail{_share(row)}"
+    confirmed = row.get("n_confirmed")
+    return f"{told}, {count(confirmed)} of them confirmed" if confirmed else told
 
 
 def _share(row: dict) -> str:
