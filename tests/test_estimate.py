@@ -411,10 +411,17 @@ def kept(con, table: str) -> list[tuple]:
 def test_writing_again_replaces_the_study_and_keeps_the_others():
     con = marts()
     marts(PERSONS, "other", con)
-    compute(con, replace(PLAN, study_id="other")).write(con)
+    shift = dict.fromkeys(
+        name.split()[0] for name in estimate.TABLES["sensitivity"].split(", ")[1:]
+    )  # what a finding shifts is worked out elsewhere, and kept here
+
+    def write(plan: Plan) -> None:
+        replace(compute(con, plan), sensitivity=(shift | {"check_name": "a"},)).write(con)
+
+    write(replace(PLAN, study_id="other"))
     others = {table: kept(con, table) for table in estimate.TABLES}
     for _ in range(2):
-        compute(con, PLAN).write(con)
+        write(PLAN)
     for table, rows in others.items():
         assert [r for r in kept(con, table) if r[0] == "other"] == rows
         assert len([r for r in kept(con, table) if r[0] == "demo"]) == len(rows) > 0
