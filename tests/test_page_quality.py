@@ -68,17 +68,27 @@ def test_the_unfit_mart_and_the_largest_shift_come_first():
     ]
     told = re.sub(r"<[^>]+>", " ", quality.fitness(marts))
     assert told.index("factor") < told.index("cohort")
-    assert "x, y" in told
+    assert re.search(r"2 findings\s+x\s+y\s", told)
+    assert re.search(r"1 estimate\s+m\s", told)
     moved = [
         {"check": c, "words": c, "outcome": "local_recurrence", "factor": "(all)",
          "level": "(all)", "n_affected": 2,
          "estimate": 0.1, "estimate_without": 0.0987, "shift": shift}
-        for c, shift in (("small", 0.01), ("large", -1.3), ("unknown", None))
+        for c, shift in (("tiny", 0.01), ("huge", -1.3), ("unknown", None))
     ]  # fmt: skip
     told = re.sub(r"<[^>]+>", " ", joined(quality.sensitivity(moved, DLMS)))
-    assert told.index("large") < told.index("small") < told.index("unknown")
+    assert told.index("huge") < told.index("tiny") < told.index("unknown")
     for words in ("10.00", "9.87", "−1.30", "+0.01", "Local recurrence", "All"):
         assert words in told
+    assert "In none would the rule give another verdict" in told
+    moved[0] |= {"high_risk": True, "high_risk_without": False}
+    moved[1] |= {"high_risk": True, "high_risk_without": True}
+    told = re.sub(r"<[^>]+>", " ", joined(quality.sensitivity(moved, DLMS)))
+    assert told.index("tiny") < told.index("huge") < told.index("unknown")
+    assert "In 1 of 3 the rule would give another verdict" in told
+    assert "high-risk, without them not high-risk" in told
+    many = [moved[2] | {"check": f"c{n}", "words": f"c{n}"} for n in range(30)]
+    assert "The other 5, with smaller shifts" in joined(quality.sensitivity(many, DLMS))
 
 
 def test_what_is_not_there_is_told_in_a_sentence():

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from etl.report.html import Content, Html, element
 from etl.report.numbers import NONE, count, percent
-from etl.report.tables import Column, number, table
+from etl.report.tables import Column, folded, number, table
 
 # The worst first.
 STATUSES = ("fail", "not_run", "pass_with_findings", "pass", "not_applicable")
@@ -28,6 +28,8 @@ ALL = "(all)"
 FITNESS = ("unfit", "usable with findings", "usable")
 # Failing rows on the page, in spans: of one check, and of all together. The rest is a query away.
 SPANS_OF_A_CHECK, SPANS_OF_THE_PAGE = 200, 20_000
+# Estimates without the persons of a finding that are shown at once.
+SHIFTS_SHOWN = 25
 # Refreshes that a trend shows: the first one and the last ones.
 TREND_REFRESHES = 20
 TREND_WIDTH, TREND_HEIGHT = 120, 24
@@ -87,34 +89,42 @@ def fitness(rows: list[dict]) -> Html:
             Column("Mart"),
             Column("Fitness"),
             Column("Findings"),
-            Column("Estimates on it"),
+            Column("Estimates that they touch"),
         ],
         [
             [
                 row["mart"],
                 element("b", row["fitness"]),
-                ", ".join(row["findings"]) or NONE,
-                ", ".join(row["estimates"]) or NONE,
+                _how_many(row["findings"], "finding"),
+                _how_many(row["estimates"], "estimate"),
             ]
             for row in in_order
         ],
     )
 
 
+def _how_many(names: list[str], what: str) -> Content:
+    """Their number, and their names one key away."""
+    if not names:
+        return NONE
+    words = f"{count(len(names))} {what}{'s' if len(names) > 1 else ''}"
+    return folded(words, element("ul", [element("li", name) for name in names]), is_long=True)
+
+
 def sensitivity(rows: list[dict], plan) -> list[Html]:
     """What each open finding would move: the estimate without the persons whom it touches."""
     if not rows:
         return [element("p", "No open finding touches a person of the cohort.", class_="empty")]
-    in_order = sorted(rows, key=lambda row: (-abs(row["shift"] or 0), row["check"]))
     labels = {one.name: one.label for one in (*plan.outcomes, *plan.factors)} | {ALL: "All"}
-    return [
-        element(
-            "p",
-            "The estimate as released, and again without the persons whom the finding touches; "
-            "the largest shift first, in percentage points.",
-        ),
-        table(
-            "Estimates without the persons of each open finding",
+    in_order = sorted(
+        rows, key=lambda row: (not _is_turned(row), -abs(row["shift"] or 0), row["check"])
+    )
+    n_turned = sum(map(_is_turned, rows))
+    first, rest = in_order[:SHIFTS_SHOWN], in_order[SHIFTS_SHOWN:]
+
+    def told(caption: str, some: list[dict]) -> Html:
+        return table(
+            caption,
             [
                 Column("Finding"), Column("Outcome"), Column("Factor"), Column("Level"),
                 number("Persons left out"), number("Risk, %"), number("Without them, %"),
@@ -129,10 +139,37 @@ def sensitivity(rows: list[dict], plan) -> list[Html]:
                     percent(row["estimate"], 2), percent(row["estimate_without"], 2),
                     _points(row["shift"]), _verdict(row),
                 ]
-                for row in in_order
+                for row in some
             ],
+        )  # fmt: skip
+
+    return [
+        element(
+            "p",
+            "The estimate as released, and again without the persons whom the finding touches; "
+            "the largest shift first, in percentage points. "
+            + (
+                f"In {count(n_turned)} of {count(len(rows))} the rule would give another verdict: "
+                "they stand before the others."
+                if n_turned
+                else "In none would the rule give another verdict."
+            ),
         ),
-    ]  # fmt: skip
+        told("Estimates without the persons of each open finding", first),
+        folded(
+            f"The other {count(len(rest))}, with smaller shifts",
+            told("Smaller shifts", rest),
+            is_long=True,
+        )
+        if rest
+        else None,
+    ]
+
+
+def _is_turned(row: dict) -> bool:
+    """Whether the rule would say something else without the persons of a finding."""
+    now = row.get("high_risk")
+    return now is not None and now != row.get("high_risk_without")
 
 
 def _verdict(row: dict) -> Content:
@@ -141,7 +178,7 @@ def _verdict(row: dict) -> Content:
     if now is None:
         return NONE
     words = {True: "high-risk", False: "not high-risk", None: "no verdict"}
-    if now == without:
+    if not _is_turned(row):
         return words[now]
     return element("b", f"{words[now]}, without them {words[without]}")
 
