@@ -539,7 +539,7 @@ def rotate_key(new_key_file: Path) -> None:
 @main.command()
 @click.option("--head", metavar="HASH", help="Newest hash that an earlier verification told.")
 def verify(head: str | None) -> None:
-    """Hash everything anew: the ledger's chain, every delivery and every release.
+    """Hash everything anew: the ledger's chain, deliveries, results, releases and exports.
 
     Tells which entry or file was touched, and ends with status 2 where one was. The last hash that
     it prints, kept elsewhere and given as --head, also shows entries that were cut off.

@@ -175,6 +175,7 @@ class Difference:
     checks: list[dict]
     n_included_before: int
     not_compared: list[str]
+    is_other_key: bool = False
 
 
 # A release within these takes the place of the live one by itself; what lies outside is what a data
@@ -189,7 +190,8 @@ def outside_bounds(found: Difference) -> list[str]:
 
     A table with 2 % fewer landed rows, or 50 % more; more than 5 % of the cohort (and more than 5
     persons) come or gone; a risk of the whole cohort that shifts by more than 1 percentage point; a
-    verdict of the rule that is another; a check that fails and did not.
+    verdict of the rule that is another; a check that fails or cannot be run and did not before, or
+    is asked no more; a release with other tables.
     """
     told = [
         f"{part}: the two releases have other tables and cannot be compared"
@@ -198,19 +200,30 @@ def outside_bounds(found: Difference) -> list[str]:
     for row in found.rows:
         if row["stage"] == "landed":
             before, after = row["n_before"], row["n_after"]
-            percent = 100 * (after - before) / before if before else 0
+            percent = 100 * (after - before) / before if before else float("inf")
             if not -FEWER_ROWS_PERCENT <= percent <= MORE_ROWS_PERCENT:
                 told.append(
                     f"{row['register']}.{row['table_name']}: {before:,} rows landed before, now "
                     f"{after:,} ({percent:+.1f} %)"
                 )
+    few = max(FEW_PERSONS, found.n_included_before * MOVED_PERSONS_PERCENT / 100)
     for words, column in (("left", "before"), ("came into", "after")):
         n = sum(row["n_persons"] for row in found.persons if _crosses(row, column))
-        if n > max(FEW_PERSONS, found.n_included_before * MOVED_PERSONS_PERCENT / 100):
+        if n > few:
             told.append(f"{n:,} persons {words} a cohort of {found.n_included_before:,}")
+    n = sum(row["n_other_index_date"] for row in found.persons)
+    if n > few:
+        told.append(f"{n:,} persons have another index date")
     for row in found.estimates:
         shift = row["shift_points"]
-        if row["factor"] == ALL and shift is not None and abs(shift) > SHIFT_POINTS:
+        if row["factor"] != ALL:
+            continue
+        if (row["estimate_before"] is None) != (row["estimate_after"] is None):
+            told.append(
+                f"{row['outcome']}, {row['horizon_days']} days: the risk is there in one release "
+                "only"
+            )
+        elif shift is not None and abs(shift) > SHIFT_POINTS:
             told.append(
                 f"{row['outcome']}, {row['horizon_days']} days: the risk shifts by {shift:+.2f} "
                 "percentage points"
@@ -218,9 +231,14 @@ def outside_bounds(found: Difference) -> list[str]:
     for row in found.verdicts:
         told.append(f"{row['outcome']}, {row['factor']} {row['level']}: another verdict")
     for row in found.checks:
-        fails_now = "fail" in (row["status_after"] or "").split(", ")
-        if fails_now and "fail" not in (row["status_before"] or "").split(", "):
-            told.append(f"{row['check_name']}: fails, and did not before")
+        before, after = ((row[f"status_{s}"] or "gone").split(", ") for s in ("before", "after"))
+        for status, words in (
+            ("fail", "fails, and did not before"),
+            ("not_run", "could not be run, and could before"),
+            ("gone", "is asked no more"),
+        ):
+            if status in after and status not in before:
+                told.append(f"{row['check_name']}: {words}")
     return told
 
 
@@ -276,9 +294,16 @@ def compare(before: Path, after: Path) -> Difference:
                 # One of them was made by a version with other tables.
                 parts[part] = []
                 not_compared.append(part)
-        (n_included,) = con.execute(
-            f"select count(*) from '{before}/parquet/exclusion_reasons.parquet' where is_included"
-        ).fetchone()
+        n_included = 0
+        if "persons" not in not_compared:
+            (n_included,) = con.execute(
+                f"select count(*) from '{before}/parquet/exclusion_reasons.parquet' "
+                "where is_included"
+            ).fetchone()
+    # Under another pseudonym key everybody has another id.
+    is_other_key = len({one.get("pseudonym_key_id") for one in evidence}) > 1
+    if is_other_key:
+        parts["persons"] = []
     return Difference(
         before=f"{before.parent.name}/{before.name}",
         after=f"{after.parent.name}/{after.name}",
@@ -286,6 +311,7 @@ def compare(before: Path, after: Path) -> Difference:
         deliveries=_deliveries(*evidence),
         n_included_before=n_included,
         not_compared=not_compared,
+        is_other_key=is_other_key,
         **parts,
     )
 
@@ -294,7 +320,7 @@ def _keys(before: dict, after: dict) -> list[dict]:
     """What the releases were made from: the keys and the contracts that are not the same."""
     rows = []
     for kind in ("keys", "contracts"):
-        one, other = before[kind], after[kind]
+        one, other = before.get(kind, {}), after.get(kind, {})
         rows += [
             {"key": name, "before": one.get(name), "after": other.get(name)}
             for name in sorted(one.keys() | other.keys())
@@ -309,7 +335,7 @@ def _deliveries(before: dict, after: dict) -> list[dict]:
     def files(evidence: dict) -> dict[tuple, str]:
         return {
             (row["register"], row["table_name"], row["period"]): f"{row['path']} {row['sha256']}"
-            for row in evidence["deliveries"]
+            for row in evidence.get("deliveries", [])
         }
 
     one, other = files(before), files(after)
@@ -345,6 +371,8 @@ HASH_DIGITS = 12
 def told(found: Difference) -> str:
     """Every part that differs as a table, and a sentence for those that do not."""
     lines = [f"{found.before} → {found.after}", ""]
+    if found.is_other_key:
+        lines += ["Ids are under another pseudonym key: persons are not compared.", ""]
     same = []
     for part, title in TITLES.items():
         rows = getattr(found, part)

@@ -22,7 +22,7 @@ from typing import BinaryIO
 import duckdb
 import pyarrow
 
-from etl import delivered_numbers, deliveries, registers
+from etl import delivered_numbers, deliveries, pseudonym, registers
 from etl.errors import LIKE_A_NUMBER, DeliveryError, SettingsError
 from etl.home import Home, connect, file_hash, read_json, remove, replace_json, replace_text
 from etl.landing.given import identifier, quoted
@@ -506,6 +506,14 @@ def whole_person(
             "person a request. Put each into a file of its own."
         )
     return everything, persons
+
+
+def every_id(persons: list[int], numbers: set[str], keys: Keys) -> list[int]:
+    """The ids under which earlier refreshes may have known a person.
+
+    Each of the numbers was the first of its chain until the civil register told of the one before.
+    """
+    return sorted({*persons, *pseudonym.person_ids(numbers, keys.secret).values()})
 
 
 def is_ahead(home: Home, register: str, folder: Path) -> bool:

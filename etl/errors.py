@@ -60,5 +60,9 @@ class ReleaseError(KoblingError):
     """A release may not be published, or is not whole."""
 
 
+class StagedError(ReleaseError):
+    """A release is whole and waits for somebody to look at it."""
+
+
 class DisclosureError(KoblingError):
     """A table may not leave."""

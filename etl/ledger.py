@@ -4,6 +4,7 @@ Times live here and nowhere else; everything else that a run writes is the same 
 """
 
 import datetime as dt
+import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +16,14 @@ START = "0" * 64
 
 def record(home: Home, event: str, **what: object) -> None:
     """Append one event. `what` must be free of personal values."""
-    home.ledger.parent.mkdir(parents=True, exist_ok=True)
+    home.state.mkdir(parents=True, exist_ok=True)
+    with (home.state / "ledger.lock").open("a") as lock:
+        # Commands that only read the home append too, such as who opened the quarantine.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _append(home, event, what)
+
+
+def _append(home: Home, event: str, what: dict[str, object]) -> None:
     # A kill in the middle of a line leaves half of it behind: cut it off before going on.
     lines = home.ledger.read_bytes() if home.ledger.exists() else b""
     whole = lines[: lines.rfind(b"\n") + 1]

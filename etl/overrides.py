@@ -53,10 +53,13 @@ def row_hash(keys: restricted.Keys, check: str, content: str) -> str:
     return hmac.digest(keys.derived("override"), message, "sha256").hex()
 
 
-def add(home: Home, override: Override) -> None:
-    """Keep one more. Raises QualityError where it is there, or lasts too long."""
-    known = of_home(home)
-    if any((o.check, o.row) == (override.check, override.row) for o in known):
+def hold_new(home: Home, override: Override) -> None:
+    """Raises QualityError where the record is confirmed already, or the override lasts too long."""
+    if any(
+        (one.check, one.row) == (override.check, override.row)
+        and one.expires_on >= override.reviewed_on
+        for one in of_home(home)
+    ):
         raise QualityError(
             f"{override.check}: this record was confirmed before. Expected one that was not. "
             "Nothing is to be done; take the other away first where its reason is wrong."
@@ -66,23 +69,35 @@ def add(home: Home, override: Override) -> None:
             f"--until: found {override.expires_on}. Expected a day from {override.reviewed_on} to "
             f"{longest(override.reviewed_on)}: a confirmation ends by itself."
         )
+
+
+def add(home: Home, override: Override) -> None:
+    """Keep one more, in the place of one of the same record that has expired."""
+    hold_new(home, override)
+    kept = [one for one in of_home(home) if (one.check, one.row) != (override.check, override.row)]
+    _keep(home, [*kept, override])
+
+
+def named(home: Home, override_id: str) -> Override:
+    """The one with an id. Raises QualityError where there is none."""
+    for one in of_home(home):
+        if one.id == override_id:
+            return one
+    raise QualityError(
+        f"{override_id}: no confirmation has this id. Expected one that `kobling check` or the "
+        "release's page names."
+    )
+
+
+def take_away(home: Home, override: Override) -> None:
+    """Forget one."""
+    _keep(home, [one for one in of_home(home) if one != override])
+
+
+def _keep(home: Home, overrides: list[Override]) -> None:
     home.restricted.mkdir(mode=restricted.FOLDER_MODE, parents=True, exist_ok=True)
-    entries = [json.loads(json.dumps(asdict(one), default=str)) for one in (*known, override)]
+    entries = json.loads(json.dumps([asdict(one) for one in overrides], default=str))
     replace_json(_place(home), entries, restricted.MODE)
-
-
-def take_away(home: Home, override_id: str) -> Override:
-    """Forget one. Raises QualityError where there is none of that id."""
-    known = of_home(home)
-    gone = next((one for one in known if one.id == override_id), None)
-    if gone is None:
-        raise QualityError(
-            f"{override_id}: no confirmation has this id. Expected one that `kobling check` or the "
-            "release's page names."
-        )
-    entries = [asdict(one) for one in known if one.id != override_id]
-    replace_json(_place(home), json.loads(json.dumps(entries, default=str)), restricted.MODE)
-    return gone
 
 
 def longest(reviewed_on: dt.date) -> dt.date:

@@ -26,10 +26,15 @@ def publish(home: Home, study: str, release_id: str, fill: Callable[[Path], None
 
 
 def promote(home: Home, study: str, release_id: str) -> None:
-    """Make a release that is there the live one."""
+    """Make a release that is there the live one. None is staged any longer: it was held against
+    another."""
     _point(home, study, CURRENT, release_id)
-    if staged(home, study) == home.releases / study / release_id:
-        remove(home.releases / study / STAGED)
+    unstage(home, study)
+
+
+def unstage(home: Home, study: str) -> None:
+    """Let no release wait; its folder stays."""
+    remove(home.releases / study / STAGED)
 
 
 def stage(home: Home, study: str, release_id: str) -> None:

@@ -74,7 +74,8 @@ def _add_of_table(con, open_rows: str, table: str) -> None:
             )
         elif "person_id" in columns and set(names) <= columns:
             same = " and ".join(
-                f'told."{name}"::varchar = (failing.row_key ->> {_path(name)})' for name in names
+                f"coalesce(told.\"{name}\"::varchar, '') = (failing.row_key ->> {_path(name)})"
+                for name in names
             )
             con.execute(
                 "insert into affected select distinct check_name, told.person_id from "

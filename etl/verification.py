@@ -75,6 +75,18 @@ def released(home: Home, entries: list[dict], say: Callable[[str], None]) -> Ite
         if (home.releases / f"{name}.withdrawn.json").is_file():
             continue  # who holds an erased person is to be taken away
         yield f"releases/{name}: not there. Expected the release that the ledger names"
+    newest = {
+        e.get("study"): e.get("release")
+        for e in entries
+        if e.get("event") in ("released", "rolled back")
+    }
+    for study in sorted({name.partition("/")[0] for name in there}):
+        live = releases.current(home, study)
+        if live is not None and live.name != newest.get(study):
+            yield (
+                f"releases/{study}/current: leads to {live.name}. Expected the one that the ledger "
+                f"made live last, {newest.get(study)}"
+            )
     for name in there:
         say(f"release {name}")
         place = home.releases / name

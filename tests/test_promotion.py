@@ -9,14 +9,14 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from etl import difference, release, steps
+from etl import difference, ledger, release, steps
 from etl.cli import main
 from etl.difference import compare, outside_bounds
 from etl.errors import ReleaseError, SettingsError
 from etl.home import Home
 from etl.settings import ALWAYS, BY_HAND, WITHIN_BOUNDS, Settings
 from tests import story
-from tests.test_difference import TABLES, released
+from tests.test_difference import EVIDENCE, TABLES, released
 
 PERSONS = [(f"{n:03d}", "2001-01-01", None, True) for n in range(200)]
 
@@ -74,7 +74,7 @@ def test_of_a_small_cohort_five_persons_are_few(tmp_path):
         assert bool(bounds(tmp_path, {"exclusion_reasons": small}, after)) == is_outside
 
 
-@pytest.mark.parametrize(("risk", "is_outside"), [(0.509, False), (0.4899, True), (None, False)])
+@pytest.mark.parametrize(("risk", "is_outside"), [(0.509, False), (0.4899, True), (None, True)])
 def test_the_risk_of_the_cohort_may_shift_by_a_point(tmp_path, risk, is_outside):
     changed = with_rows("risk", ("metastasis", "(all)", "(all)", 1826, 2, 1, risk))
     changed["risk"] = changed["risk"][-1:]
@@ -93,15 +93,49 @@ def test_another_verdict_and_a_check_that_fails_now_are_outside(tmp_path):
     ]
     assert bounds(tmp_path, failing, failing) == []
     assert bounds(tmp_path, failing, {}) == bounds(tmp_path, {}, findings) == []
+    not_run = {"result": [("marts.cohort", "age_is_plausible", "", "not_run", 0)]}
+    assert bounds(tmp_path, {}, not_run) == [
+        "marts.cohort: age_is_plausible: could not be run, and could before"
+    ]
+    assert bounds(tmp_path, {}, {"result": [("marts.cohort", "another", "", "pass", 0)]}) == [
+        "marts.cohort: age_is_plausible: is asked no more"
+    ]
+
+
+def test_persons_on_other_days_a_risk_that_is_gone_and_a_table_that_was_empty_are_outside(tmp_path):
+    later = [(row[0], "2001-01-02", *row[2:]) for row in PERSONS[:11]] + PERSONS[11:]
+    assert bounds(tmp_path, {"exclusion_reasons": PERSONS}, {"exclusion_reasons": later}) == [
+        "11 persons have another index date"
+    ]
+    gone = {"risk": [("metastasis", "(all)", "(all)", 1826, 0, 0, None)]}
+    (told,) = bounds(tmp_path, {}, gone)
+    assert told == "metastasis, 1826 days: the risk is there in one release only"
+    (told,) = bounds(tmp_path, {"linkage_flow": []}, flow(5))
+    assert "0 rows landed before, now 5" in told
+
+
+def test_under_another_pseudonym_key_persons_are_not_compared(tmp_path):
+    first = released(tmp_path, "aaaa00000001", EVIDENCE | {"pseudonym_key_id": "one"})
+    others = [(f"x{row[0]}", *row[1:]) for row in PERSONS]
+    second = released(
+        tmp_path, "bbbb00000002", EVIDENCE | {"pseudonym_key_id": "two"}, exclusion_reasons=others
+    )
+    found = compare(first, second)
+    assert found.persons == []
+    assert outside_bounds(found) == []
+    assert "persons are not compared" in difference.told(found)
 
 
 def test_releases_with_other_tables_are_not_compared_in_silence(tmp_path):
     first = released(tmp_path, "aaaa00000001")
     second = released(tmp_path, "bbbb00000002")
     (first / "parquet" / "rule.parquet").unlink()
+    (first / "parquet" / "exclusion_reasons.parquet").unlink()
+    (first / "evidence.json").write_text(json.dumps({"keys": {}}))
     found = compare(first, second)
     assert outside_bounds(found) == [
-        "verdicts: the two releases have other tables and cannot be compared"
+        "persons: the two releases have other tables and cannot be compared",
+        "verdicts: the two releases have other tables and cannot be compared",
     ]
     assert "not compared" in difference.told(found)
 
@@ -121,8 +155,8 @@ def test_a_release_waits_is_promoted_by_name_and_rolled_back(small, tmp_path, mo
     def live() -> str:
         return release.current(Home(home), "dlms").name
 
-    def ledger(event: str) -> dict:
-        return json.loads((home / "ledger.jsonl").read_text().splitlines()[-1]) | {"was": event}
+    def newest() -> dict:
+        return json.loads((home / "ledger.jsonl").read_text().splitlines()[-1])
 
     def release_anew() -> Path:
         steps.check(settings, said.append)
@@ -155,7 +189,7 @@ def test_a_release_waits_is_promoted_by_name_and_rolled_back(small, tmp_path, mo
     assert kobling("promote", "dlms", *by) == ""
     assert live() == first
     assert release.staged(Home(home), "dlms") is None
-    told = ledger("released")
+    told = newest()
     assert (told["event"], told["by"], told["outside_bounds"]) == (
         "released", "K. Hansen", ["half a register is gone"],
     )  # fmt: skip
@@ -164,7 +198,7 @@ def test_a_release_waits_is_promoted_by_name_and_rolled_back(small, tmp_path, mo
     # Back, and it stays so.
     assert kobling("rollback", "dlms", *by) == ""
     assert live() == second
-    told = ledger("rolled back")
+    told = newest()
     assert (told["event"], told["release"], told["instead_of"]) == ("rolled back", second, first)
     assert steps.release(settings, "dlms", said.append).name == first
     assert "was rolled back" in said[-1]
@@ -179,17 +213,57 @@ def test_a_release_waits_is_promoted_by_name_and_rolled_back(small, tmp_path, mo
 def test_a_withdrawn_release_is_replaced_at_once_and_by_hand_means_by_hand(tmp_path, settings):
     home = Home(tmp_path)
     first, second = released(tmp_path, "aaaa00000001"), released(tmp_path, "bbbb00000002")
-    reasons = steps.releasing._reasons_to_look
-    for promote, told in (
-        (ALWAYS, []),
-        (WITHIN_BOUNDS, []),
-        (BY_HAND, ["releases are promoted by hand here"]),
-    ):
-        assert reasons(replace(settings, promote=promote), home, "dlms", first, second) == told
-    by_hand = replace(settings, promote=BY_HAND)
-    assert reasons(by_hand, home, "dlms", None, second) == []
+    keys = release.evidence_keys(second)
+
+    def reasons(promote: str, live: Path | None, **changes: str) -> list[str]:
+        return steps.releasing._reasons_to_look(
+            replace(settings, promote=promote), home, "dlms", live, keys | changes, ["fewer rows"]
+        )
+
+    assert reasons(ALWAYS, first) == reasons(WITHIN_BOUNDS, None) == reasons(BY_HAND, None) == []
+    assert reasons(WITHIN_BOUNDS, first) == ["fewer rows"]
+    assert reasons(BY_HAND, first) == ["releases are promoted by hand here"]
+    # What was rolled back comes back by nobody's hand only with other data, definition or code.
+    release.mark(home, ["dlms/bbbb00000002"], "rolled_back", "half a year")
+    told = "bbbb00000002, of the same data, definition and code, was rolled back (half a year)"
+    assert reasons(ALWAYS, first) == reasons(ALWAYS, first, gate="amber") == [told]
+    assert reasons(WITHIN_BOUNDS, first) == [told, "fewer rows"]
+    assert reasons(ALWAYS, first, data="f" * 64) == []
     release.mark(home, ["dlms/aaaa00000001"], "withdrawn", "a person was erased on request")
-    assert reasons(by_hand, home, "dlms", first, second) == []
+    assert reasons(BY_HAND, first) == []
+
+
+def test_what_is_staged_waits_no_longer_once_another_is_live_and_no_withdrawn_one_goes_live(
+    tmp_path, settings
+):
+    home = Home(settings.home)
+    for name in ("aaaa00000001", "bbbb00000002", "cccc00000003"):
+        released(settings.home, name)
+    release.promote(home, "dlms", "aaaa00000001")
+    release.stage(home, "dlms", "bbbb00000002")
+    release.mark(home, ["dlms/bbbb00000002"], "withdrawn", "a person was erased on request")
+    with pytest.raises(ReleaseError, match="was withdrawn"):
+        steps.promote(settings, "dlms", "K. Hansen", "looked")
+    release.promote(home, "dlms", "cccc00000003")
+    assert release.staged(home, "dlms") is None
+    with pytest.raises(ReleaseError, match="no release is staged"):
+        steps.promote(settings, "dlms", "K. Hansen", "looked")
+    release.mark(home, ["dlms/cccc00000003"], "withdrawn", "a person was erased on request")
+    with pytest.raises(ReleaseError, match="is withdrawn"):
+        steps.export_study(settings, "dlms", print)
+
+
+def test_a_second_rollback_goes_further_back_and_not_to_what_was_taken_back(tmp_path, settings):
+    home = Home(settings.home)
+    for name in ("aaaa00000001", "bbbb00000002", "cccc00000003"):
+        released(settings.home, name)
+        release.promote(home, "dlms", name)
+        ledger.record(home, "released", study="dlms", release=name)
+    for live in ("bbbb00000002", "aaaa00000001"):
+        steps.rollback(settings, "dlms", None, "K. Hansen", "half a year")
+        assert release.current(home, "dlms").name == live
+    with pytest.raises(ReleaseError, match="no release before"):
+        steps.rollback(settings, "dlms", None, "K. Hansen", "half a year")
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,14 @@ def test_a_superseded_refusal_is_forgotten(small, tmp_path):
     assert "refused" not in kobling(home, "status").stdout
 
 
+def test_estimates_that_a_kill_has_left_behind_are_made_anew(released):
+    path = released / "state" / "estimates-dlms.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"evidence": {"data": "of the refresh before"}}))
+    assert kobling(released, "estimate", "dlms").exit_code == 0
+    assert json.loads(path.read_text()) == document
+
+
 def test_a_broken_warehouse_is_said_to_be(small, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(small[0], home, symlinks=True)

@@ -201,3 +201,18 @@ def test_a_release_that_was_withdrawn_may_be_taken_away(settings, home):
 def test_no_personal_number_is_in_what_it_says(settings, home):
     change_a_delivery(home)
     assert "6101701234" not in " ".join(faults(settings))
+
+
+def test_a_live_release_that_the_ledger_did_not_make_live_is_named(settings, home):
+    """Somebody moved `current`, or a kill came between it and the ledger."""
+    place = release.place_whole(home.releases / "dlms", "bbbb00000002", fill)
+    ledger.record(
+        home, "staged", study="dlms", release=place.name, keys=KEYS,
+        evidence_sha256=file_hash(place / release.EVIDENCE),
+    )  # fmt: skip
+    assert faults(settings) == []
+    release.promote(home, "dlms", "bbbb00000002")
+    (fault,) = faults(settings)
+    assert fault.startswith("releases/dlms/current: leads to bbbb00000002")
+    ledger.record(home, "rolled back", study="dlms", release="bbbb00000002", instead_of=RELEASE)
+    assert faults(settings) == []

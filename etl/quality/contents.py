@@ -24,7 +24,8 @@ def row_contents(
         return {}
     wanted = ", ".join("(" + ", ".join("?" for _ in key) + ")" for key in keys)
     named = ", ".join(f'"{name}"' for name in key_columns)
-    texts = ", ".join(f'told."{name}"::varchar' for name in key_columns)
+    # A failing row's key has nothing where the column is null.
+    texts = ", ".join(f"coalesce(told.\"{name}\"::varchar, '')" for name in key_columns)
     told = ", ".join(f'"{name}" := "{name}"' for name in columns if name not in PROVENANCE)
     rows = con.execute(
         f"""

@@ -1,8 +1,8 @@
 """What the next refresh is held against: how much of each table was linked, and its rows by year.
 
-The counts of every refresh lie in the warehouse, schema `quality`, and are carried on with the
-results. The refresh before is the last one made from other delivered files: code that was changed
-in between, or a second run, hides no fall.
+The counts of every refresh lie in the warehouse, schema `quality`, and are carried on from
+warehouse to warehouse. The refresh before is the last one made from other delivered files: code
+that was changed in between, or a second run, hides no fall.
 """
 
 from dataclasses import dataclass

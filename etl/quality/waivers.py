@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.errors import QualityError
+from etl.errors import LIKE_A_NUMBER, QualityError
 from etl.quality.results import Result
 
 FILE = "waivers.toml"
@@ -79,6 +79,8 @@ def _waiver(path: Path, nth: int, entry: object) -> Waiver:
     for name in TEXTS:
         if not isinstance(entry[name], str) or not entry[name].strip():
             raise refuse(f"{name} is empty", "words")
+        if LIKE_A_NUMBER.search(entry[name]):
+            raise refuse(f"{name} holds what may be a personal number", "plain words")
     for name in DAYS:
         if type(entry[name]) is not dt.date:
             raise refuse(f"{name} is '{entry[name]}'", "a day such as 2026-11-01")

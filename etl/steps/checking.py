@@ -43,13 +43,20 @@ def check(settings: Settings, say: Say) -> None:
                 quality.hold_checks(EXPECTATIONS, excepted.waivers, results)
                 results, standing = _confirmed(settings, home, con, results, excepted)
                 replace_text(data_docs_of(home, refresh), quality.data_docs(results))
+                # Gone until all that belongs to it is there: a kill must not leave it half checked.
+                con.execute("drop table if exists quality.build")
                 quality.store(con, results, refresh)
-                _store_exceptions(con, excepted, results, standing, refresh)
+                _store_exceptions(con, excepted, results, standing)
             else:
                 results = quality.stored_results(con, refresh, with_failing=False)
             kept = quality.past.keep(con, home.quality, refresh, data_id_of(settings, home))
             quality.past.give_trend(con, home.quality)
             _store_fitness(settings, con, results)
+            con.execute(
+                "create or replace table quality.build as "
+                "select ? as refresh_id, ? as exceptions_id",
+                [refresh, excepted.id],
+            )
             waived = quality.waived(excepted.waivers, results, today())
             gate = quality.gate(results, waived)
             if is_new:
@@ -236,8 +243,8 @@ def _contents(home: Home, con, keys: restricted.Keys, result, failing) -> dict:
     return found
 
 
-def _store_exceptions(con, excepted: Exceptions, results: list, standing, refresh: str) -> None:
-    """quality.waiver and quality.override, and under which exceptions the refresh was checked."""
+def _store_exceptions(con, excepted: Exceptions, results: list, standing) -> None:
+    """quality.waiver and quality.override: what was excepted, and what that is worth today."""
     from etl import quality
 
     con.execute(
@@ -263,10 +270,6 @@ def _store_exceptions(con, excepted: Exceptions, results: list, standing, refres
                 *(n_rows, status),
             ],
         )
-    con.execute(
-        "create or replace table quality.build as select ? as refresh_id, ? as exceptions_id",
-        [refresh, excepted.id],
-    )
 
 
 def confirm(
@@ -316,7 +319,7 @@ def confirm(
             expires_on=until or today() + dt.timedelta(days=365),
             reason=reason.strip(),
         )
-        overrides.add(home, override)
+        overrides.hold_new(home, override)
         ledger.record(
             home,
             "record confirmed",
@@ -326,6 +329,7 @@ def confirm(
             reason=override.reason,
             until=override.expires_on,
         )
+        overrides.add(home, override)
     return (
         f"{override.id}: confirmed until {override.expires_on}, unless anything in the record "
         "changes. `kobling check` counts it from now on."
@@ -336,8 +340,9 @@ def unconfirm(settings: Settings, override_id: str) -> str:
     """Take a confirmation back."""
     home = open_home(settings)
     with one_writer(home):
-        gone = overrides.take_away(home, override_id)
+        gone = overrides.named(home, override_id)
         ledger.record(home, "confirmation taken back", check=gone.check, override=gone.id)
+        overrides.take_away(home, gone)
     return f"{override_id}: taken back. `kobling check` counts the record as failing again."
 
 

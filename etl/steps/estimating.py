@@ -5,7 +5,7 @@ from pathlib import Path
 
 from etl import evidence, ledger, studies
 from etl.errors import KoblingError, QualityError
-from etl.home import Home, connect, one_writer, open_home, replace_json
+from etl.home import Home, connect, one_writer, open_home, read_json, replace_json
 from etl.landing import current
 from etl.settings import Settings
 from etl.steps.checking import gate_of
@@ -25,7 +25,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
         wanted = evidence.release_id(keys)
         with connect(settings, home.warehouse) as con:
             document_of_estimates = home.state / f"estimates-{study}.json"
-            if estimated_key(con, study) == wanted and document_of_estimates.exists():
+            if estimated_key(con, study) == wanted and _is_of(document_of_estimates, keys):
                 say(f"{study}: estimated before, nothing new")
                 return
             plan = plan_of(definition)
@@ -47,6 +47,11 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
         replace_json(document_of_estimates, document)
         ledger.record(home, "estimated", study=study, key=wanted)
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
+
+
+def _is_of(document: Path, keys: dict[str, str]) -> bool:
+    """Whether the document of estimates is there and of these keys; a kill may leave an old one."""
+    return document.exists() and read_json(document)["evidence"] == keys
 
 
 def _linked_files(home: Home) -> dict[str, Path]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from etl import disclosure, export, ledger, studies
 from etl import release as releases
+from etl.errors import ReleaseError
 from etl.estimate import METHODS
 from etl.home import Home, digest, file_hash, one_writer, open_home, read_json, replace_json
 from etl.settings import Settings
@@ -17,9 +18,16 @@ def export_study(settings: Settings, study: str, say: Say) -> Path:
     home = open_home(settings)
     with one_writer(home):
         live = live_release(settings, study)
+        if why := releases.marked(home, f"{study}/{live.name}", "withdrawn"):
+            raise ReleaseError(
+                f"{study}: release {live.name} is withdrawn ({why}). Expected one that may be "
+                "used. Run `kobling run`, and export what it releases."
+            )
         before = _before(home, study)
         known = next((one for one in before if _is_of(one, settings, live)), None)
         if known and (home.exports / study / known["export"]).is_dir():
+            if known["export"] not in ledger.told(home, "exported", "export"):
+                _tell_exported(settings, home, study, live.name, known["export"])  # after a kill
             say(f"{study}: release {live.name} is exported already: {known['export']}, nothing new")
             return home.exports / study / known["export"]
         earlier = [one for one in before if one is not known]
@@ -48,19 +56,25 @@ def export_study(settings: Settings, study: str, say: Say) -> Path:
             export_id,
             lambda folder: _fill(folder, definition, done, facts, settings),
         )
-        ledger.record(
-            home,
-            "exported",
-            study=study,
-            export=export_id,
-            release=live.name,
-            smallest_count=settings.smallest_count,
-            evidence_sha256=file_hash(place / export.EVIDENCE),
-            disclosure_sha256=file_hash(inside),
-        )
+        _tell_exported(settings, home, study, live.name, export_id)
         hidden = n_of(len(done.hidden), "number")
         say(f"{study}: export {export_id}; {hidden} hidden, why is in {inside}, which stays inside")
         return place
+
+
+def _tell_exported(
+    settings: Settings, home: Home, study: str, release_id: str, export_id: str
+) -> None:
+    ledger.record(
+        home,
+        "exported",
+        study=study,
+        export=export_id,
+        release=release_id,
+        smallest_count=settings.smallest_count,
+        evidence_sha256=file_hash(home.exports / study / export_id / export.EVIDENCE),
+        disclosure_sha256=file_hash(home.disclosure / study / f"{export_id}.json"),
+    )
 
 
 def _before(home: Home, study: str) -> list[dict]:

@@ -9,7 +9,7 @@ import polars as pl
 
 from etl import evidence, ledger, registers, restricted, studies
 from etl import release as releases
-from etl.errors import LIKE_A_NUMBER, ReleaseError, SettingsError
+from etl.errors import LIKE_A_NUMBER, ReleaseError, SettingsError, StagedError
 from etl.home import Home, connect, file_hash, one_writer, open_home, read_json, replace_json
 from etl.settings import ALWAYS, BY_HAND, Settings
 from etl.steps.checking import data_docs_of
@@ -17,12 +17,15 @@ from etl.steps.estimating import estimated_key, evidence_keys, plan_of
 from etl.steps.selecting import dbt_docs_of, select_key
 from etl.steps.wording import Say
 
+# What a release is made of; the rest of its keys is what it was held against.
+MADE_OF = ("data", "definition", "code")
+
 
 def release(settings: Settings, study: str, say: Say) -> Path:
     """Publish marts, estimates, figures, pages and evidence.
 
     `current` moves to it at the end, unless the settings let somebody look first: then it is
-    staged, and ReleaseError says what is outside the bounds.
+    staged, and StagedError says what is outside the bounds.
     """
     definition = studies.read(settings.project, study)
     home = open_home(settings)
@@ -31,6 +34,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         wanted = evidence.release_id(keys)
         live = releases.current(home, study)
         if live and live.name == wanted:
+            releases.unstage(home, study)
             if wanted not in ledger.told(home, "released", "release"):
                 _tell_released(settings, home, study, live, keys)
             say(f"{study}: release {wanted} is live already, nothing new")
@@ -52,32 +56,49 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                 wanted,
                 lambda folder: _fill_release(settings, home, con, definition, keys, folder),
             )
-        if reasons := _reasons_to_look(settings, home, study, live, place):
+        outside = _outside_bounds(live, place)
+        if reasons := _reasons_to_look(settings, home, study, live, keys, outside):
             _tell_staged(settings, home, study, place, keys, reasons)
-            raise ReleaseError(
+            raise StagedError(
                 f"{study}: release {wanted} is staged and not live: {'; '.join(reasons)}. Expected "
                 f"somebody to look. `kobling preview {study}` shows what would change, `kobling "
                 f"promote {study}` makes it live; until then {live.name} is."
             )
         releases.promote(home, study, wanted)
-        _tell_released(settings, home, study, place, keys)
+        _tell_released(settings, home, study, place, keys, outside_bounds=outside)
         say(f"{study}: release {wanted} is live")
         return place
 
 
-def _reasons_to_look(
-    settings: Settings, home: Home, study: str, live: Path | None, place: Path
-) -> list[str]:
-    """Why a new release should not take the place of the live one by itself."""
+def _outside_bounds(live: Path | None, place: Path) -> list[str]:
     from etl import difference
 
-    if live is None or settings.promote == ALWAYS:
+    return difference.outside_bounds(difference.compare(live, place)) if live else []
+
+
+def _reasons_to_look(
+    settings: Settings,
+    home: Home,
+    study: str,
+    live: Path | None,
+    keys: dict[str, str],
+    outside: list[str],
+) -> list[str]:
+    """Why a new release should not take the place of the live one by itself."""
+    if live is None:
         return []
     if releases.marked(home, f"{study}/{live.name}", "withdrawn"):
-        return []  # every hour that it stays live is one too many
-    if settings.promote == BY_HAND:
-        return ["releases are promoted by hand here"]
-    return difference.outside_bounds(difference.compare(live, place))
+        return []  # every hour that it stays live is one too many; the ledger has the bounds
+    taken_back = [
+        f"{name}, of the same data, definition and code, was rolled back ({why})"
+        for name in sorted(path.name for path in (home.releases / study).glob("*"))
+        if (why := releases.marked(home, f"{study}/{name}", "rolled_back"))
+        and all(releases.evidence_keys(home.releases / study / name)[k] == keys[k] for k in MADE_OF)
+    ]
+    if settings.promote == ALWAYS:
+        return taken_back
+    by_hand = ["releases are promoted by hand here"] if settings.promote == BY_HAND else outside
+    return [*taken_back, *by_hand]
 
 
 def preview(settings: Settings, study: str) -> str:
@@ -116,11 +137,14 @@ def promote(settings: Settings, study: str, by: str | None, reason: str | None) 
                 "Expected --by and --reason: somebody who has looked, and why it is right."
             )
         _hold_words(by, reason)
+        _hold_not_withdrawn(home, study, place)
         keys = releases.evidence_keys(place)
-        releases.promote(home, study, place.name)
+        # The signature first: a kill must not leave a release live that nobody has signed.
         _tell_released(
             settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside
         )
+        releases.unmark(home, f"{study}/{place.name}", "rolled_back")
+        releases.promote(home, study, place.name)
     return f"{study}: release {place.name} is live, in place of {live.name}"
 
 
@@ -138,14 +162,7 @@ def rollback(settings: Settings, study: str, to: str | None, by: str, reason: st
                 f"{study}: release {live.name} is live. Expected an earlier one. "
                 "`kobling rollback --help` says how to name it."
             )
-        if why := releases.marked(home, f"{study}/{place.name}", "withdrawn"):
-            raise ReleaseError(
-                f"{study}: release {place.name} was withdrawn ({why}). Expected one that may be "
-                "live. Name another."
-            )
-        releases.mark(home, [f"{study}/{live.name}"], "rolled_back", reason)
-        releases.unmark(home, f"{study}/{place.name}", "rolled_back")
-        releases.promote(home, study, place.name)
+        _hold_not_withdrawn(home, study, place)
         ledger.record(
             home,
             "rolled back",
@@ -155,6 +172,9 @@ def rollback(settings: Settings, study: str, to: str | None, by: str, reason: st
             by=by,
             reason=reason,
         )
+        releases.mark(home, [f"{study}/{live.name}"], "rolled_back", reason)
+        releases.unmark(home, f"{study}/{place.name}", "rolled_back")
+        releases.promote(home, study, place.name)
     return (
         f"{study}: release {place.name} is live again, in place of {live.name}, which is not made "
         "live again by itself"
@@ -171,15 +191,29 @@ def _staged(home: Home, study: str) -> Path:
     return place
 
 
+def _hold_not_withdrawn(home: Home, study: str, place: Path) -> None:
+    if why := releases.marked(home, f"{study}/{place.name}", "withdrawn"):
+        raise ReleaseError(
+            f"{study}: release {place.name} was withdrawn ({why}). Expected one that may be "
+            "live. Name another, or run `kobling run`."
+        )
+
+
 def _before(home: Home, study: str, live: Path) -> Path:
-    """The release that was live before this one, by the ledger."""
+    """The newest release that was live, by the ledger, and was neither taken back nor withdrawn."""
+
+    def may_be_live(name: str) -> bool:
+        return (home.releases / study / name).is_dir() and not any(
+            releases.marked(home, f"{study}/{name}", mark) for mark in ("rolled_back", "withdrawn")
+        )
+
     was_live = [
         entry["release"]
         for entry in ledger.entries(home, "released", "rolled back")
-        if entry["study"] == study and (home.releases / study / entry["release"]).is_dir()
+        if entry["study"] == study
+        and entry["release"] != live.name
+        and may_be_live(entry["release"])
     ]
-    while was_live and was_live[-1] == live.name:
-        was_live.pop()
     if not was_live:
         raise ReleaseError(
             f"{study}: no release before {live.name}. Expected an earlier one to go back to."
@@ -205,10 +239,14 @@ def _tell_staged(
     keys: dict[str, str],
     reasons: list[str],
 ) -> None:
-    was = releases.staged(home, study)
-    releases.stage(home, study, place.name)
-    if was != place:
+    told = [
+        (entry["event"], entry["release"])
+        for entry in ledger.entries(home, "staged", "released", "rolled back")
+        if entry["study"] == study
+    ]
+    if told[-1:] != [("staged", place.name)]:
         _tell_released(settings, home, study, place, keys, event="staged", outside_bounds=reasons)
+    releases.stage(home, study, place.name)
 
 
 def _tell_released(
@@ -253,6 +291,11 @@ def _fill_release(settings: Settings, home: Home, con, definition, keys, folder:
 
     study, plan = definition.study_id, plan_of(definition)
     document = read_json(home.state / f"estimates-{study}.json")
+    if document["evidence"] != keys:
+        raise ReleaseError(
+            f"{study}: the estimates rest on other evidence than release {folder.name}. Expected "
+            f"the same. Run `kobling estimate {study}` again."
+        )
     refresh = select_key(settings, home)
     releases.give_own_ids(con, study, restricted.keys_of(settings).of_release(study))
     releases.export_tables(con, study, refresh, folder)

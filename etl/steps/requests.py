@@ -47,7 +47,8 @@ def erase(
                 # Whatever cannot be rewritten is found before anything is.
                 tell = say if is_preview else _nobody
                 would = _cleansed(settings, home, con, keys, marked, tell, is_preview=True)
-                held_by = _releases_that_hold(settings, home, keys, persons)
+                ids = erasure.every_id(persons, numbers, keys)
+                held_by = _releases_that_hold(settings, home, keys, ids)
                 if is_preview:
                     _tell_preview(would, held_by, say)
                     return
@@ -61,7 +62,7 @@ def erase(
                     {
                         "marks": sorted(marked),
                         "nth": 1 + sum(one.startswith(min(marked)[:12]) for one in told),
-                        "persons": persons,
+                        "persons": ids,
                         "releases": held_by,
                         "counted": [before["rows"], before["values"]],
                         "found": [],
@@ -255,7 +256,9 @@ def person_held(settings: Settings, pnr_file: Path) -> str:
             held = list(holdings.find(con, settings, home, numbers, persons))
         held += [
             holdings.Held("release", *release.split("/"), "", "", None, holdings.OWN)
-            for release in _releases_that_hold(settings, home, keys, persons)
+            for release in _releases_that_hold(
+                settings, home, keys, erasure.every_id(persons, numbers, keys)
+            )
         ]
         # The same person's file has the same name, which tells nothing of the number.
         shown = erasure.mark(min(numbers), keys)[:12]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from etl import deliveries, evidence, registers, restricted, studies
 from etl import release as releases
-from etl.errors import KoblingError
+from etl.errors import KoblingError, StagedError
 from etl.home import Home, file_hash, open_home, read_json
 from etl.landing import current, record
 from etl.settings import Settings
@@ -34,11 +34,18 @@ def run(settings: Settings, inbox: Path | None, say: Say, say_step: Say) -> None
     select(settings, say)
     say_step("check")
     check(settings, say)
+    waiting = []
     for study in studies.names(settings.project):
         say_step(f"estimate {study}")
         estimate(settings, study, say)
         say_step(f"release {study}")
-        release(settings, study, say)
+        try:
+            release(settings, study, say)
+        except StagedError as error:  # no other study waits for it
+            say(str(error))
+            waiting.append(str(error))
+    if waiting:
+        raise StagedError(" ".join(waiting))
 
 
 def nothing_new(settings: Settings) -> str | None:
@@ -59,7 +66,7 @@ def nothing_new(settings: Settings) -> str | None:
                 return None
         if is_refused:
             return None
-    live = {}
+    live, waiting = {}, []
     try:
         key = restricted.keys_of(settings).secret
         state = read_json(home.state / "link.json")
@@ -71,9 +78,12 @@ def nothing_new(settings: Settings) -> str | None:
             wanted = evidence.release_id(evidence_keys(settings, home, study))
             place = releases.current(home, study)
             is_rolled_back = releases.marked(home, f"{study}/{wanted}", "rolled_back")
-            if place is None or (place.name != wanted and not is_rolled_back):
+            is_waiting = releases.staged(home, study) == home.releases / study / wanted
+            if place is None or not (place.name == wanted or is_rolled_back or is_waiting):
                 return None
             live[study] = place.name
+            if is_waiting:
+                waiting.append(f"{study} {wanted} is staged: `kobling preview {study}`")
     except KoblingError:
         return None
     delivered = sum(
@@ -81,7 +91,10 @@ def nothing_new(settings: Settings) -> str | None:
         for name in registers.catalogue()
     )
     shown = ", ".join(f"{study} {release_id}" for study, release_id in live.items())
-    return (
-        f"Nothing new: {n_of(delivered, 'delivery', 'deliveries')} landed, linked and released "
-        f"({shown})."
+    return " ".join(
+        [
+            f"Nothing new: {n_of(delivered, 'delivery', 'deliveries')} landed, linked and released "
+            f"({shown}).",
+            *(f"{one}." for one in waiting),
+        ]
     )
