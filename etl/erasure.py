@@ -23,7 +23,7 @@ import duckdb
 import pyarrow
 
 from etl import delivered_numbers, deliveries, pseudonym, registers
-from etl.errors import LIKE_A_NUMBER, DeliveryError, SettingsError
+from etl.errors import DeliveryError, SettingsError
 from etl.home import Home, connect, file_hash, read_json, remove, replace_json, replace_text
 from etl.landing.given import identifier, quoted
 from etl.personal_number import classify
@@ -226,15 +226,6 @@ def asked_for(home: Home, path: Path) -> list[str]:
             "line, with or without hyphen. Correct it."
         )
     return numbers
-
-
-def hold_words(option: str, text: str) -> None:
-    """The ledger keeps the words for ever, so no number may be among them."""
-    if not text.strip() or LIKE_A_NUMBER.search(text):
-        raise SettingsError(
-            f"{option}: empty, or looks as if it held a personal number. Expected words without "
-            "one. Say it in other words."
-        )
 
 
 # ------------------------------------------------------------------ one delivery

@@ -18,13 +18,6 @@ MAIN = "main"
 CURRENT, STAGED = "current", "staged"
 
 
-def publish(home: Home, study: str, release_id: str, fill: Callable[[Path], None]) -> Path:
-    """Build a release beside the others, seal it, and make it the current one."""
-    place = place_whole(home.releases / study, release_id, fill)
-    promote(home, study, release_id)
-    return place
-
-
 def promote(home: Home, study: str, release_id: str) -> None:
     """Make a release that is there the live one. None is staged any longer: it was held against
     another."""

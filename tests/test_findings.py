@@ -9,6 +9,7 @@ import pytest
 from etl import quality, sensitivity
 from etl.estimate import compute
 from etl.quality.checks import Check
+from etl.quality.fitness import Touched
 from etl.quality.results import Result
 from tests.test_estimate import PERSONS, PLAN, marts
 
@@ -44,7 +45,7 @@ def fed_by(suite: str, column: str | None) -> Fed:
     }[column]
 
 
-def touched(*results: Result) -> list[quality.fitness]:
+def touched(*results: Result) -> list[Touched]:
     return quality.touched(results, lambda suite: ("sex", "age"), fed_by)
 
 

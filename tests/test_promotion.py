@@ -183,7 +183,7 @@ def test_a_release_waits_is_promoted_by_name_and_rolled_back(small, tmp_path, mo
     assert "half a register is gone" in steps.preview(settings, "dlms")
     assert "Expected --by and --reason" in kobling("promote", "dlms")
     by_number = ("--by", "K. Hansen", "--reason", "asked 610250-1234")
-    assert "plain words" in kobling("promote", "dlms", *by_number)
+    assert "Expected words without one" in kobling("promote", "dlms", *by_number)
     assert live() == second
     by = ("--by", "K. Hansen", "--reason", "the keeper has confirmed it")
     assert kobling("promote", "dlms", *by) == ""

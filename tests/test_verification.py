@@ -42,7 +42,8 @@ def home(settings) -> Home:
     steps.receive(settings, inbox, None, nothing)
     steps.land(settings, None, nothing)
     made = Home(settings.home)
-    place = release.publish(made, "dlms", RELEASE, fill)
+    place = release.place_whole(made.releases / "dlms", RELEASE, fill)
+    release.promote(made, "dlms", RELEASE)
     ledger.record(
         made, "released", study="dlms", release=RELEASE, keys=KEYS,
         evidence_sha256=file_hash(place / release.EVIDENCE),

@@ -81,13 +81,6 @@ def store(con: duckdb.DuckDBPyConnection, results: Iterable[Result], refresh_id:
         raise
 
 
-def stored_results(
-    con: duckdb.DuckDBPyConnection, refresh_id: str, *, with_failing: bool = True
-) -> list[Result]:
-    """Everything that a refresh said; nothing where nothing was stored for it."""
-    return _read(con, refresh_id, with_failing=with_failing)
-
-
 def _is_there(con: duckdb.DuckDBPyConnection) -> bool:
     return bool(
         con.execute(
@@ -156,7 +149,10 @@ def _failure_rows(refresh_id: str, number: int, result: Result) -> list[tuple]:
     ]
 
 
-def _read(con: duckdb.DuckDBPyConnection, refresh_id: str, *, with_failing: bool) -> list[Result]:
+def stored_results(
+    con: duckdb.DuckDBPyConnection, refresh_id: str, *, with_failing: bool = True
+) -> list[Result]:
+    """Everything that a refresh said; nothing where nothing was stored for it."""
     if not _is_there(con):
         return []
     found = con.execute(

@@ -16,13 +16,15 @@ from etl.steps.asking import (
     study_why,
     verify,
 )
-from etl.steps.checking import check, confirm, unconfirm
+from etl.steps.checking import check
+from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
 from etl.steps.exporting import export_study
 from etl.steps.landing import land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
+from etl.steps.promoting import preview, promote, rollback
 from etl.steps.receiving import receive, receive_from_database
-from etl.steps.releasing import preview, promote, release, rollback, summary
+from etl.steps.releasing import release, summary
 from etl.steps.requests import erase, person_behind, person_held, rotate_key
 from etl.steps.road import nothing_new, run
 from etl.steps.selecting import select, select_key

@@ -9,7 +9,7 @@ import polars as pl
 
 from etl import evidence, ledger, registers, restricted, studies
 from etl import release as releases
-from etl.errors import LIKE_A_NUMBER, ReleaseError, SettingsError, StagedError
+from etl.errors import ReleaseError, StagedError
 from etl.home import Home, connect, file_hash, one_writer, open_home, read_json, replace_json
 from etl.settings import ALWAYS, BY_HAND, Settings
 from etl.steps.checking import data_docs_of
@@ -36,7 +36,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         if live and live.name == wanted:
             releases.unstage(home, study)
             if wanted not in ledger.told(home, "released", "release"):
-                _tell_released(settings, home, study, live, keys)
+                tell_released(settings, home, study, live, keys)
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
         if why := releases.marked(home, f"{study}/{wanted}", "rolled_back"):
@@ -65,7 +65,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                 f"promote {study}` makes it live; until then {live.name} is."
             )
         releases.promote(home, study, wanted)
-        _tell_released(settings, home, study, place, keys, outside_bounds=outside)
+        tell_released(settings, home, study, place, keys, outside_bounds=outside)
         say(f"{study}: release {wanted} is live")
         return place
 
@@ -101,136 +101,6 @@ def _reasons_to_look(
     return [*taken_back, *by_hand]
 
 
-def preview(settings: Settings, study: str) -> str:
-    """What the staged release would change, and what of it is outside the bounds."""
-    from etl import difference
-
-    home = open_home(settings)
-    place = _staged(home, study)
-    live = live_release(settings, study)
-    found = difference.compare(live, place)
-    outside = difference.outside_bounds(found)
-    return "\n".join(
-        [
-            difference.told(found),
-            "",
-            "Outside the bounds:" if outside else "Nothing is outside the bounds.",
-            *(f"  {reason}" for reason in outside),
-            f"To make it live: kobling promote {study}"
-            + (' --by NAME --reason "…"' if outside else ""),
-        ]
-    )
-
-
-def promote(settings: Settings, study: str, by: str | None, reason: str | None) -> str:
-    """Make the staged release the live one; outside the bounds only with a name and a reason."""
-    from etl import difference
-
-    home = open_home(settings)
-    with one_writer(home):
-        place = _staged(home, study)
-        live = live_release(settings, study)
-        outside = difference.outside_bounds(difference.compare(live, place))
-        if outside and not (by and reason):
-            raise ReleaseError(
-                f"{study}: release {place.name} is outside the bounds: {'; '.join(outside)}. "
-                "Expected --by and --reason: somebody who has looked, and why it is right."
-            )
-        _hold_words(by, reason)
-        _hold_not_withdrawn(home, study, place)
-        keys = releases.evidence_keys(place)
-        # The signature first: a kill must not leave a release live that nobody has signed.
-        _tell_released(
-            settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside
-        )
-        releases.unmark(home, f"{study}/{place.name}", "rolled_back")
-        releases.promote(home, study, place.name)
-    return f"{study}: release {place.name} is live, in place of {live.name}"
-
-
-def rollback(settings: Settings, study: str, to: str | None, by: str, reason: str) -> str:
-    """Make an earlier release the live one again; the one that was live stays where it is."""
-    from etl import difference
-
-    home = open_home(settings)
-    _hold_words(by, reason)
-    with one_writer(home):
-        live = live_release(settings, study)
-        place = difference.find(home, f"{study}/{to}") if to else _before(home, study, live)
-        if place == live:
-            raise ReleaseError(
-                f"{study}: release {live.name} is live. Expected an earlier one. "
-                "`kobling rollback --help` says how to name it."
-            )
-        _hold_not_withdrawn(home, study, place)
-        ledger.record(
-            home,
-            "rolled back",
-            study=study,
-            release=place.name,
-            instead_of=live.name,
-            by=by,
-            reason=reason,
-        )
-        releases.mark(home, [f"{study}/{live.name}"], "rolled_back", reason)
-        releases.unmark(home, f"{study}/{place.name}", "rolled_back")
-        releases.promote(home, study, place.name)
-    return (
-        f"{study}: release {place.name} is live again, in place of {live.name}, which is not made "
-        "live again by itself"
-    )
-
-
-def _staged(home: Home, study: str) -> Path:
-    place = releases.staged(home, study)
-    if place is None:
-        raise ReleaseError(
-            f"{study}: no release is staged. Expected one that waits. `kobling run` makes one "
-            "where there is something new and KOBLING_PROMOTE lets it wait."
-        )
-    return place
-
-
-def _hold_not_withdrawn(home: Home, study: str, place: Path) -> None:
-    if why := releases.marked(home, f"{study}/{place.name}", "withdrawn"):
-        raise ReleaseError(
-            f"{study}: release {place.name} was withdrawn ({why}). Expected one that may be "
-            "live. Name another, or run `kobling run`."
-        )
-
-
-def _before(home: Home, study: str, live: Path) -> Path:
-    """The newest release that was live, by the ledger, and was neither taken back nor withdrawn."""
-
-    def may_be_live(name: str) -> bool:
-        return (home.releases / study / name).is_dir() and not any(
-            releases.marked(home, f"{study}/{name}", mark) for mark in ("rolled_back", "withdrawn")
-        )
-
-    was_live = [
-        entry["release"]
-        for entry in ledger.entries(home, "released", "rolled back")
-        if entry["study"] == study
-        and entry["release"] != live.name
-        and may_be_live(entry["release"])
-    ]
-    if not was_live:
-        raise ReleaseError(
-            f"{study}: no release before {live.name}. Expected an earlier one to go back to."
-        )
-    return home.releases / study / was_live[-1]
-
-
-def _hold_words(by: str | None, reason: str | None) -> None:
-    """Words that go into the ledger hold no personal number."""
-    for name, words in (("--by", by), ("--reason", reason)):
-        if words is not None and (not words.strip() or LIKE_A_NUMBER.search(words)):
-            raise SettingsError(
-                f"{name}: found nothing, or what may be a personal number. Expected plain words: "
-                "the ledger keeps them."
-            )
-
-
 def _tell_staged(
     settings: Settings,
     home: Home,
@@ -245,11 +115,11 @@ def _tell_staged(
         if entry["study"] == study
     ]
     if told[-1:] != [("staged", place.name)]:
-        _tell_released(settings, home, study, place, keys, event="staged", outside_bounds=reasons)
+        tell_released(settings, home, study, place, keys, event="staged", outside_bounds=reasons)
     releases.stage(home, study, place.name)
 
 
-def _tell_released(
+def tell_released(
     settings: Settings,
     home: Home,
     study: str,

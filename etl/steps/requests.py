@@ -13,7 +13,7 @@ from etl.settings import Settings
 from etl.steps.landing import land_one
 from etl.steps.receiving import tell_what_a_kill_left_untold
 from etl.steps.road import run
-from etl.steps.wording import Say, n_of
+from etl.steps.wording import Say, hold_words, n_of
 
 
 def erase(
@@ -30,8 +30,8 @@ def erase(
     from etl import erasure
 
     home = open_home(settings)
-    erasure.hold_words("--reason", why)
-    erasure.hold_words("--by", by)
+    hold_words("--reason", why)
+    hold_words("--by", by)
     say_step("erase")
     with one_writer(home):
         begun = restricted.erasure_of(home)
