@@ -1,7 +1,7 @@
 """Airflow's processes without containers: started, watched, ended.
 
-Two modes. `NATIVE` is what docker-compose.yml runs: PostgreSQL for the metadata, the executor in the
-scheduler, each process by itself. `STANDALONE` is Airflow's own way to try it out: one command,
+Two modes. `NATIVE` is what docker-compose.yml runs: PostgreSQL for the metadata, the executor
+in the scheduler, each process by itself. `STANDALONE` is Airflow's own way to try it out: one command,
 SQLite. What one start leaves behind when it is killed, the next one in the same folder ends first.
 
     with running(folder, kobling_home=home) as airflow:
@@ -84,7 +84,7 @@ class Airflow:
     # ------------------------------------------------------------ all of them
 
     def prepare(self) -> None:
-        """Metadata, pools and passwords. Raises SettingsError with the last line of what was said."""
+        """Metadata, pools and passwords. Raises SettingsError with the last line that was said."""
         self._say("preparing the metadata")
         with self.log("prepare").open("w") as log:
             ended = subprocess.run(
@@ -150,7 +150,7 @@ class Airflow:
             self.metadata.stop()
 
     def members(self) -> list[psutil.Process]:
-        """Every process that belongs to it: services, workers, tasks and what tasks have started."""
+        """Every process that belongs to it: services, workers, tasks and what these started."""
         return _started_in(self.folder)
 
 
@@ -291,7 +291,6 @@ def _has_beaten(said: dict, service: str, since: float) -> bool:
 
 
 def _must_be_free(port: int) -> None:
-    import socket
 
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

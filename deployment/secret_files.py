@@ -1,4 +1,4 @@
-"""The secrets of a deployment, each in a file of its own: `python -m deployment.secret_files FOLDER`.
+"""The secrets of a deployment, each in a file of its own.
 
 A file that is there stays as it is. None is ever printed.
 """
