@@ -32,6 +32,11 @@ API_SECRET_KEY = "api_secret_key"
 AIRFLOW_PASSWORDS = "airflow_passwords"
 SECRETS = (METADATA_PASSWORD, JWT_SECRET, FERNET_KEY, API_SECRET_KEY, AIRFLOW_PASSWORDS)
 
+# Of the example of a keeper's database, which only docker-compose.yml has.
+SOURCE_PASSWORD, PGPASS = "source_password", "pgpass"
+# What nobody but the keeper of the key can give.
+PSEUDONYM_KEY = "pseudonym_key"
+
 METADATA_USER = METADATA_DATABASE = "airflow"
 
 
