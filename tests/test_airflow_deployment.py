@@ -3,7 +3,6 @@ refresh through them, and what `make airflow` leaves behind. `make test-airflow`
 """
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -21,7 +20,7 @@ from deployment import native, processes
 from deployment.postgres import free_port
 from etl import studies
 from etl.demo import DAGS, STORY
-from etl.home import Home, read_json
+from etl.home import Home
 from etl.settings import CHECKOUT
 from tests import story
 from tests.airflow_server import Client, until
@@ -181,7 +180,7 @@ def test_nobody_is_let_in_without_a_token(airflow):
 
 
 def test_a_wrong_password_lets_nobody_in(airflow):
-    with pytest.raises(Exception, match="^401 "):
+    with pytest.raises(Exception, match=r"^401 "):
         Client(airflow.url, "admin", "admin")
 
 
@@ -315,4 +314,3 @@ def test_make_airflow_after_a_kill_starts_again_and_ctrl_c_leaves_nothing(place)
     assert not listening(port)
     assert native._started_in(folder) == []
     assert not [p for p in [*members, postgres] if p.is_running() and p.status() != "zombie"]
-    assert os.listdir(folder / "secrets")

@@ -1,0 +1,241 @@
+"""What Airflow adds to the same work, what it takes, and forty runs in a row.
+
+`python -m benchmarks.airflow` starts `airflow standalone` once and measures in turns:
+
+* **overhead**: the DAGs from the trigger to the end of the last run, less `kobling run` on the same
+  inbox in a home of its own; once with everything new and once with nothing new;
+* **memory**: proportional set size of all its processes, `kobling` commands apart, idle and as the
+  highest while a refresh runs;
+* **backfill**: one run for each of forty years, queued at once: how long they take, and the longest
+  time between the end of one and the start of the next.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import psutil
+
+from benchmarks.demo import README, machine, with_section
+from deployment import native
+from etl.demo import STORY
+from tests import story
+from tests.airflow_server import Client, until
+
+RESULT = Path(__file__).parent / "airflow.json"
+PERSONS = 3_000
+RUNS = 5
+YEARS = range(1983, 2023)
+BACKFILL, REFRESH = "backfill", "refresh_registers"
+SETTLED_SECONDS, SAMPLE_SECONDS = 10, 1
+
+
+class Memory:
+    """Highest sum of the proportional set size of Airflow's own processes, sampled."""
+
+    def __init__(self, airflow: native.Airflow) -> None:
+        self.airflow, self.peak = airflow, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def now(self) -> int:
+        """Bytes. What a task has started is Kobling's and not Airflow's."""
+        total = 0
+        for process in self.airflow.members():
+            with suppress(psutil.Error):
+                if not any("kobling" in Path(word).name for word in process.cmdline()[:2]):
+                    total += process.memory_full_info().pss
+        return total
+
+    def __enter__(self) -> "Memory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(SAMPLE_SECONDS):
+            self.peak = max(self.peak, self.now())
+
+
+def typed(home: Path) -> float:
+    """Seconds of `kobling run` in a home."""
+    started = time.monotonic()
+    ended = subprocess.run(
+        ["kobling", "run"], env=_environment(home), capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        raise click.ClickException(ended.stdout + ended.stderr)
+    return time.monotonic() - started
+
+
+def through_airflow(admin: Client) -> float:
+    """Seconds from the trigger of a refresh to the end of the last run that came of it."""
+    before = {dag_id: len(admin.runs(dag_id)) for dag_id in STORY}
+    triggered = time.time()
+    run_id = admin.trigger(REFRESH)
+    if (state := admin.wait_for_run(REFRESH, run_id, 1800)) != "success":
+        raise click.ClickException(f"{REFRESH} {run_id}: {state}")
+    # Where something has changed the studies follow within a beat of the scheduler.
+    settled = time.monotonic() + SETTLED_SECONDS
+    while time.monotonic() < settled and len(admin.runs(STORY[1])) == before[STORY[1]]:
+        time.sleep(0.5)
+    until(lambda: all(run["end_date"] for run in admin.runs(STORY[1])), 1800, STORY[1])
+    ends = [run for dag_id in STORY for run in admin.runs(dag_id)[before[dag_id] :]]
+    if failed := [run["dag_run_id"] for run in ends if run["state"] != "success"]:
+        raise click.ClickException(f"{failed}: not a success")
+    return max(_moment(run["end_date"]) for run in ends) - triggered
+
+
+def in_turns(admin: Client, place: Path, runs: int) -> dict:
+    """Medians of seconds by hand, through Airflow and between, everything new and nothing."""
+    found: dict[str, dict[str, list[float]]] = {}
+    served, beside = place / "home", place / "by_hand"
+    for number in range(runs):
+        for home in (served, beside):
+            shutil.rmtree(home, ignore_errors=True)
+            shutil.copytree(place / "delivered", home)
+        for what in ("everything new", "nothing new"):
+            # Whichever is second finds warm files; so they take turns at it.
+            ways = {"kobling run": lambda: typed(beside), "Airflow": lambda: through_airflow(admin)}
+            order = list(ways) if number % 2 == 0 else list(reversed(ways))
+            seconds = {way: ways[way]() for way in order}
+            click.echo(f"{number + 1} of {runs}, {what}: {seconds}")
+            for way, taken in seconds.items():
+                found.setdefault(what, {}).setdefault(way, []).append(taken)
+            difference = seconds["Airflow"] - seconds["kobling run"]
+            found[what].setdefault("overhead", []).append(difference)
+    return {
+        what: {way: round(statistics.median(taken), 1) for way, taken in ways.items()}
+        for what, ways in found.items()
+    }
+
+
+def backfilled(admin: Client) -> dict:
+    """One run for each year, all queued at once; when each began and ended."""
+    known = {dag["dag_id"] for dag in admin.get("/dags?limit=100")["dags"]}
+    dag_id = BACKFILL if BACKFILL in known else REFRESH
+    admin.unpause(dag_id)
+    started = time.monotonic()
+    ids = [admin.trigger(dag_id, conf_of(dag_id, year)) for year in YEARS]
+    for number, run_id in enumerate(ids, 1):
+        if (state := admin.wait_for_run(dag_id, run_id, 600)) != "success":
+            raise click.ClickException(f"{dag_id} {run_id}: {state}")
+        click.echo(f"backfill {number} of {len(ids)}")
+    seconds = time.monotonic() - started
+    runs = [admin.get(f"/dags/{dag_id}/dagRuns/{run_id}") for run_id in ids]
+    runs.sort(key=lambda run: run["start_date"])
+    gaps = [
+        _moment(after["start_date"]) - _moment(before["end_date"])
+        for before, after in pairwise(runs)
+    ]
+    return {
+        "dag": dag_id,
+        "runs": len(runs),
+        "seconds": round(seconds),
+        "median_run_seconds": round(
+            statistics.median(_moment(r["end_date"]) - _moment(r["start_date"]) for r in runs), 1
+        ),
+        "longest_gap_seconds": round(max(gaps), 1),
+    }
+
+
+def conf_of(dag_id: str, year: int) -> dict:
+    """What a run of one year is told."""
+    if dag_id == REFRESH:
+        return {}
+    return {"register": "lpr2", "period": str(year), "reason": "benchmark"}
+
+
+def run(runs: int = RUNS) -> dict:
+    result = {
+        "machine": machine(), "load": round(os.getloadavg()[0], 1), "persons": PERSONS,
+        "runs": runs,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        story.mock_small(place / "delivered")
+        (place / "home").mkdir()
+        with native.running(
+            place / "airflow", kobling_home=place / "home", mode=native.STANDALONE,
+            inherited=_environment(place / "home"), say=click.echo,
+        ) as airflow:  # fmt: skip
+            admin = Client.of(airflow, "admin")
+            admin.wait_for_dags(*STORY)
+            admin.unpause(*STORY)
+            memory = Memory(airflow)
+            idle = memory.now()
+            with memory:
+                result["seconds"] = in_turns(admin, place, runs)
+            result["memory_mib"] = {
+                "idle": round(idle / 2**20), "highest in a refresh": round(memory.peak / 2**20),
+            }  # fmt: skip
+            result["backfill"] = backfilled(admin)
+    return result
+
+
+def figures(result: dict) -> str:
+    """The README's table of measured figures."""
+    seconds, memory, backfill = result["seconds"], result["memory_mib"], result["backfill"]
+    new, same = seconds["everything new"], seconds["nothing new"]
+    many = f"medians of {result['runs']}" if result["runs"] > 1 else "once"
+    return "\n".join(
+        [
+            f"{result['machine']}, at a load of {result['load']:g}; {result['persons']:,} persons, "
+            f"{many}.",
+            "",
+            "| what | target | measured |",
+            "|---|---|---|",
+            f"| a refresh through the DAGs, everything new | | {new['Airflow']:.0f} s |",
+            f"| the same by `kobling run` | | {new['kobling run']:.0f} s |",
+            f"| what Airflow adds, everything new | under 60 s | {new['overhead']:.0f} s |",
+            f"| what Airflow adds, nothing new | under 60 s | {same['overhead']:.0f} s |",
+            f"| `airflow standalone`, idle | under 1,024 MiB | {memory['idle']:,} MiB |",
+            "| the same at its highest in a refresh, without the commands | | "
+            f"{memory['highest in a refresh']:,} MiB |",
+            f"| {backfill['runs']} runs of `{backfill['dag']}`, queued at once | no stall | "
+            f"{backfill['seconds'] / 60:.0f} min, at most {backfill['longest_gap_seconds']:.0f} s "
+            "between two |",
+        ]
+    )
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The environment's `kobling`, a home, and a key that is no secret."""
+    told = story.environment(home)
+    return told | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{told['PATH']}"}
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@click.command()
+@click.option("--runs", default=RUNS, show_default=True, help="Turns of which to take the median.")
+@click.option("--written", is_flag=True, help="Measure nothing; take what was measured last.")
+def main(runs: int, written: bool) -> None:
+    """Measure, and keep the figures in benchmarks/airflow.json and the README."""
+    if not written:
+        result = run(runs)
+        RESULT.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    text = README.read_text(encoding="utf-8")
+    README.write_text(with_section(text, "airflow", figures(result)), encoding="utf-8")
+    click.echo(figures(result))
+
+
+if __name__ == "__main__":
+    main()
