@@ -7,7 +7,7 @@ export GX_ANALYTICS_ENABLED := False
 # Modules are compiled once: without this, where it is set, every command compiles them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo airflow test test-airflow test-browser lint contracts released bench bench-demo bench-estimate \
+.PHONY: help demo airflow test test-airflow test-browser lint contracts released bench bench-airflow bench-demo bench-estimate \
 	bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies \
 	coverage lock prove-checks prove-disclosure prove-linkage sources clean
 
@@ -49,8 +49,9 @@ bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks
 	@$(BIN)/python -m benchmarks.demo
 	@$(BIN)/python -m benchmarks.rates
 	@$(BIN)/python -m benchmarks.pages
+	@$(BIN)/python -m benchmarks.airflow
 
-bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
+bench-airflow bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
 
 coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/methods.md
