@@ -7,8 +7,9 @@ export GX_ANALYTICS_ENABLED := False
 # Modules are compiled once: without this, where it is set, every command compiles them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo airflow test test-airflow test-browser lint contracts released bench bench-airflow bench-demo bench-estimate \
-	bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies \
+.PHONY: help demo airflow test test-airflow test-browser lint contracts released bench bench-airflow \
+	bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres \
+	bench-refresh bench-studies \
 	coverage lock prove-checks prove-disclosure prove-linkage sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
