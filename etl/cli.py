@@ -362,6 +362,8 @@ def run(inbox: Path | None) -> None:
                 "home. Name the inbox: kobling run INBOX"
             )
         mock_inbox(settings)
+    for one in steps.settings_that_differ():
+        say(one)
     steps.run(settings, inbox or (home.inbox if home.inbox.exists() else None), say, say_step)
     for study in steps.study_names(settings):
         click.echo()
@@ -395,6 +397,24 @@ def status() -> None:
     from etl import steps
 
     click.echo(steps.status(Settings.from_environment()))
+
+
+@main.command()
+@click.option("--write", is_flag=True, help="Write a commented kobling.toml into the home.")
+def settings(write: bool) -> None:
+    """Tell every setting, its value, and who said so.
+
+    Settings stand in kobling.toml of the home; a variable of the environment goes before it. What
+    is wrong, or is no setting, is refused by every command.
+
+    \b
+    Example:
+        kobling settings
+        KOBLING_HOME=/data/kobling kobling settings --write
+    """
+    from etl import steps
+
+    click.echo(steps.settings_written() if write else steps.settings_told())
 
 
 @main.command()

@@ -6,6 +6,9 @@ anything to do: the same deliveries, definitions and code give the same key, and
 
 from etl.steps.asking import (
     diff,
+    settings_that_differ,
+    settings_told,
+    settings_written,
     status,
     study_check,
     study_compare,
@@ -55,6 +58,9 @@ __all__ = [
     "run",
     "select",
     "select_key",
+    "settings_that_differ",
+    "settings_told",
+    "settings_written",
     "status",
     "study_check",
     "study_compare",
