@@ -371,6 +371,36 @@ def run(inbox: Path | None) -> None:
 
 
 @main.command()
+@click.option("--register", help="Only this register.")
+@click.option(
+    "--period", help="Only what counts for this year, or part of one, as 2005 or 2005-03."
+)
+@click.option("--again", is_flag=True, help="Also what was read by the present contracts and code.")
+@click.option("--by", help="Who asks for it; the ledger keeps it.")
+@click.option("--reason", help="Why; the ledger keeps it.")
+def backfill(
+    register: str | None, period: str | None, again: bool, by: str | None, reason: str | None
+) -> None:
+    """Land old deliveries anew by today's contracts.
+
+    What counts and was read by other contracts or code is read again, a delivery whole, and all
+    that follows is built. A release that comes of it is staged: `kobling preview`, then `kobling
+    promote`. Without --by and --reason it tells what would be done and about how long that takes.
+    A delivery that is refused now counts as it was landed before.
+
+    \b
+    Example:
+        kobling backfill --register patobank
+        kobling backfill --register patobank --period 2003 --by "K. Hansen" \\
+            --reason "contract 1.3.0 reads the specimen number"
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    steps.backfill(settings, register, period, again, by, reason, say, say_step)
+
+
+@main.command()
 @click.argument("study")
 def show(study: str) -> None:
     """Print the live release of STUDY.

@@ -19,6 +19,7 @@ from etl.steps.asking import (
     study_why,
     verify,
 )
+from etl.steps.backfilling import backfill
 from etl.steps.checking import check
 from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
@@ -33,6 +34,7 @@ from etl.steps.road import nothing_new, run
 from etl.steps.selecting import select, select_key
 
 __all__ = [
+    "backfill",
     "check",
     "confirm",
     "diff",

@@ -30,7 +30,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
     """
     definition = studies.read(settings.project, study)
     home = open_home(settings)
-    with one_writer(home):
+    with one_writer(home) as seconds:
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         live = releases.current(home, study)
@@ -59,14 +59,14 @@ def release(settings: Settings, study: str, say: Say) -> Path:
             )
         outside = _outside_bounds(settings, live, place)
         if reasons := _reasons_to_look(settings, home, study, live, keys, outside):
-            _tell_staged(settings, home, study, place, keys, reasons)
+            _tell_staged(settings, home, study, place, keys, reasons, seconds())
             raise StagedError(
                 f"{study}: release {wanted} is staged and not live: {'; '.join(reasons)}. Expected "
                 f"somebody to look. `kobling preview {study}` shows what would change, `kobling "
                 f"promote {study}` makes it live; until then {live.name} is."
             )
         releases.promote(home, study, wanted)
-        tell_released(settings, home, study, place, keys, outside_bounds=outside)
+        tell_released(settings, home, study, place, keys, outside_bounds=outside, seconds=seconds())
         say(f"{study}: release {wanted} is live")
         return place
 
@@ -111,6 +111,7 @@ def _tell_staged(
     place: Path,
     keys: dict[str, str],
     reasons: list[str],
+    seconds: float,
 ) -> None:
     told = [
         (entry["event"], entry["release"])
@@ -118,7 +119,10 @@ def _tell_staged(
         if entry["study"] == study
     ]
     if told[-1:] != [("staged", place.name)]:
-        tell_released(settings, home, study, place, keys, event="staged", outside_bounds=reasons)
+        tell_released(
+            settings, home, study, place, keys, event="staged", outside_bounds=reasons,
+            seconds=seconds,
+        )  # fmt: skip
     releases.stage(home, study, place.name)
 
 
