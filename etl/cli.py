@@ -401,6 +401,24 @@ def backfill(
 
 
 @main.command()
+@click.argument("release_id", metavar="RELEASE")
+def rebuild(release_id: str) -> None:
+    """Build the data of an earlier RELEASE again from the landing.
+
+    Landed files are never changed, so what counted then is still there. It is linked, selected,
+    checked, estimated and released by today's code, beside everything; which release is live does
+    not change. Tells what differs from RELEASE, which is named study/id or study/current.
+
+    \b
+    Example:
+        kobling rebuild dlms/37fab6a1df6e
+    """
+    from etl import steps
+
+    steps.rebuild(Settings.from_environment(), release_id, say, say_step)
+
+
+@main.command()
 @click.argument("study")
 def show(study: str) -> None:
     """Print the live release of STUDY.

@@ -192,3 +192,44 @@ def test_what_comes_of_it_waits_for_somebody_to_look(small, tmp_path, monkeypatc
     assert kobling("promote", "dlms").exit_code == 0
     assert release.current(Home(home), "dlms").name != live["dlms"]
     assert kobling("verify").exit_code == 0
+
+
+def test_an_earlier_refresh_is_built_again_from_the_landing(small, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(small[0], home, symlinks=True)
+    environment = story.environment(home)
+    first = release.current(Home(home), "dlms")
+    settings = story.settings_of(home)
+    # A stock of nobody: with it the register of sarcomas would be empty.
+    inbox = tmp_path / "inbox"
+    (header,) = {
+        path.read_bytes().partition(b"\n")[0] + b"\n"
+        for path in (home / "deliveries" / "dsd").rglob("*.csv")
+    }
+    table = next((home / "deliveries" / "dsd").rglob("*.csv")).name
+    write_delivery(inbox, "dsd", {table: header}, day="2026-01-01")
+    steps.receive(settings, inbox, None, nothing)
+    steps.land(settings, None, nothing)
+    assert {e.folder for e in current(Home(home)) if e.register == "dsd"} == {"2026-01-01"}
+    ended = CliRunner().invoke(main, ["rebuild", f"dlms/{first.name}"], env=environment)
+    assert ended.exit_code == 0, ended.stderr
+    made = json.loads((home / "ledger.jsonl").read_text().splitlines()[-1])
+    rebuilt = (
+        home / "releases" / "dlms" / (made["release"] if made["event"] == "rebuilt" else first)
+    )
+    told = " ".join(ended.stdout.split())
+    assert "cohort flow, risks, verdicts of the rule, checks." in told
+    for name in ("cohort", "risk", "linkage_flow"):
+        before, after = (p / "parquet" / f"{name}.parquet" for p in (first, rebuilt))
+        assert before.read_bytes() == after.read_bytes()
+    assert release.current(Home(home), "dlms") == first
+    assert not (home / "restricted" / "scratch" / "rebuild").exists()
+    assert CliRunner().invoke(main, ["verify"], env=environment).exit_code == 0
+
+
+def test_what_is_gone_from_the_landing_cannot_be_built_again(small, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(small[0], home, symlinks=True)
+    shutil.rmtree(home / "restricted" / "accepted" / "dsd")
+    ended = CliRunner().invoke(main, ["rebuild", "dlms/current"], env=story.environment(home))
+    assert (ended.exit_code, "it cannot be rebuilt" in ended.stderr) == (2, True)

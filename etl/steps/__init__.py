@@ -27,6 +27,7 @@ from etl.steps.exporting import export_study
 from etl.steps.landing import land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
 from etl.steps.promoting import preview, promote, rollback
+from etl.steps.rebuilding import rebuild
 from etl.steps.receiving import receive, receive_from_database
 from etl.steps.releasing import release, summary
 from etl.steps.requests import erase, person_behind, person_held, rotate_key
@@ -52,6 +53,7 @@ __all__ = [
     "promote",
     "put_aside_list",
     "quarantine_as_given",
+    "rebuild",
     "receive",
     "receive_from_database",
     "release",
