@@ -6,6 +6,9 @@ anything to do: the same deliveries, definitions and code give the same key, and
 
 from etl.steps.asking import (
     diff,
+    settings_that_differ,
+    settings_told,
+    settings_written,
     status,
     study_check,
     study_compare,
@@ -16,6 +19,7 @@ from etl.steps.asking import (
     study_why,
     verify,
 )
+from etl.steps.backfilling import backfill
 from etl.steps.checking import check
 from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
@@ -23,6 +27,7 @@ from etl.steps.exporting import export_study
 from etl.steps.landing import land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
 from etl.steps.promoting import preview, promote, rollback
+from etl.steps.rebuilding import rebuild
 from etl.steps.receiving import receive, receive_from_database
 from etl.steps.releasing import release, summary
 from etl.steps.requests import erase, person_behind, person_held, rotate_key
@@ -30,6 +35,7 @@ from etl.steps.road import nothing_new, run
 from etl.steps.selecting import select, select_key
 
 __all__ = [
+    "backfill",
     "check",
     "confirm",
     "diff",
@@ -47,6 +53,7 @@ __all__ = [
     "promote",
     "put_aside_list",
     "quarantine_as_given",
+    "rebuild",
     "receive",
     "receive_from_database",
     "release",
@@ -55,6 +62,9 @@ __all__ = [
     "run",
     "select",
     "select_key",
+    "settings_that_differ",
+    "settings_told",
+    "settings_written",
     "status",
     "study_check",
     "study_compare",
