@@ -3,7 +3,8 @@
 `python -m benchmarks.airflow` starts `airflow standalone` once and measures in turns:
 
 * **overhead**: the DAGs from the trigger to the end of the last run, less `kobling run` on the same
-  inbox in a home of its own; once with everything new and once with nothing new;
+  inbox in a home of its own; once with everything new and once with nothing new; in seconds, and in
+  seconds of a processor, which other work on the machine does not lengthen;
 * **memory**: proportional set size of all its processes, `kobling` commands apart, idle and as the
   highest while a refresh runs;
 * **backfill**: one run for each of forty years, queued at once: how long they take, and the longest
@@ -71,19 +72,24 @@ class Memory:
             self.peak = max(self.peak, self.now())
 
 
-def typed(home: Path) -> float:
-    """Seconds of `kobling run` in a home."""
+def typed(home: Path) -> tuple[float, float]:
+    """Seconds, and of a processor, of `kobling run` in a home."""
     started = time.monotonic()
-    ended = subprocess.run(
-        ["kobling", "run"], env=_environment(home), capture_output=True, text=True, check=False
-    )
-    if ended.returncode:
-        raise click.ClickException(ended.stdout + ended.stderr)
-    return time.monotonic() - started
+    with (home.parent / "by_hand.log").open("w") as log:
+        process = subprocess.Popen(
+            ["kobling", "run"], env=_environment(home), stdout=log, stderr=log
+        )
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise click.ClickException((home.parent / "by_hand.log").read_text())
+    return time.monotonic() - started, used.ru_utime + used.ru_stime
 
 
-def through_airflow(admin: Client) -> float:
-    """Seconds from the trigger of a refresh to the end of the last run that came of it."""
+def through_airflow(airflow: native.Airflow, admin: Client) -> tuple[float, float]:
+    """Seconds from the trigger of a refresh to the end of the last run that came of it, and of a
+    processor, of all that Airflow and its tasks did meanwhile."""
+    used = processor_seconds(airflow)
     before = {dag_id: len(admin.runs(dag_id)) for dag_id in STORY}
     triggered = time.time()
     run_id = admin.trigger(REFRESH)
@@ -97,12 +103,19 @@ def through_airflow(admin: Client) -> float:
     ends = [run for dag_id in STORY for run in admin.runs(dag_id)[before[dag_id] :]]
     if failed := [run["dag_run_id"] for run in ends if run["state"] != "success"]:
         raise click.ClickException(f"{failed}: not a success")
-    return max(_moment(run["end_date"]) for run in ends) - triggered
+    seconds = max(_moment(run["end_date"]) for run in ends) - triggered
+    return seconds, processor_seconds(airflow) - used
 
 
-def in_turns(admin: Client, place: Path, runs: int) -> dict:
-    """Medians of seconds by hand, through Airflow and between, everything new and nothing."""
-    found: dict[str, dict[str, list[float]]] = {}
+def processor_seconds(airflow: native.Airflow) -> float:
+    """Of all its processes and of those that have ended: a parent is told what a child has used."""
+    return sum(sum(process.cpu_times()[:4]) for process in airflow.members())
+
+
+def in_turns(airflow: native.Airflow, admin: Client, place: Path, runs: int) -> dict:
+    """Medians by hand, through Airflow and between, everything new and nothing: seconds, and
+    seconds of a processor."""
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     served, beside = place / "home", place / "by_hand"
     for number in range(runs):
         for home in (served, beside):
@@ -110,16 +123,27 @@ def in_turns(admin: Client, place: Path, runs: int) -> dict:
             shutil.copytree(place / "delivered", home)
         for what in ("everything new", "nothing new"):
             # Whichever is second finds warm files; so they take turns at it.
-            ways = {"kobling run": lambda: typed(beside), "Airflow": lambda: through_airflow(admin)}
+            ways = {
+                "kobling run": lambda: typed(beside),
+                "Airflow": lambda: through_airflow(airflow, admin),
+            }
             order = list(ways) if number % 2 == 0 else list(reversed(ways))
-            seconds = {way: ways[way]() for way in order}
-            click.echo(f"{number + 1} of {runs}, {what}: {seconds}")
-            for way, taken in seconds.items():
-                found.setdefault(what, {}).setdefault(way, []).append(taken)
-            difference = seconds["Airflow"] - seconds["kobling run"]
-            found[what].setdefault("overhead", []).append(difference)
+            taken = {way: ways[way]() for way in order}
+            click.echo(f"{number + 1} of {runs}, {what}: {taken}")
+            taken["overhead"] = tuple(
+                through - by_hand
+                for through, by_hand in zip(taken["Airflow"], taken["kobling run"], strict=True)
+            )
+            for way, figures_of_it in taken.items():
+                found.setdefault(what, {}).setdefault(way, []).append(figures_of_it)
     return {
-        what: {way: round(statistics.median(taken), 1) for way, taken in ways.items()}
+        what: {
+            way: {
+                "seconds": round(statistics.median(s for s, _ in turns), 1),
+                "cpu_seconds": round(statistics.median(cpu for _, cpu in turns), 1),
+            }
+            for way, turns in ways.items()
+        }
         for what, ways in found.items()
     }
 
@@ -179,7 +203,7 @@ def run(runs: int = RUNS) -> dict:
             memory = Memory(airflow)
             idle = memory.now()
             with memory:
-                result["seconds"] = in_turns(admin, place, runs)
+                result["refresh"] = in_turns(airflow, admin, place, runs)
             result["memory_mib"] = {
                 "idle": round(idle / 2**20), "highest in a refresh": round(memory.peak / 2**20),
             }  # fmt: skip
@@ -189,8 +213,12 @@ def run(runs: int = RUNS) -> dict:
 
 def figures(result: dict) -> str:
     """The README's table of measured figures."""
-    seconds, memory, backfill = result["seconds"], result["memory_mib"], result["backfill"]
-    new, same = seconds["everything new"], seconds["nothing new"]
+    refresh, memory, backfill = result["refresh"], result["memory_mib"], result["backfill"]
+    new, same = refresh["everything new"], refresh["nothing new"]
+
+    def told(way: dict) -> str:
+        return f"{way['seconds']:.0f} s ({way['cpu_seconds']:.0f} s of a processor)"
+
     many = f"medians of {result['runs']}" if result["runs"] > 1 else "once"
     return "\n".join(
         [
@@ -199,10 +227,10 @@ def figures(result: dict) -> str:
             "",
             "| what | target | measured |",
             "|---|---|---|",
-            f"| a refresh through the DAGs, everything new | | {new['Airflow']:.0f} s |",
-            f"| the same by `kobling run` | | {new['kobling run']:.0f} s |",
-            f"| what Airflow adds, everything new | under 60 s | {new['overhead']:.0f} s |",
-            f"| what Airflow adds, nothing new | under 60 s | {same['overhead']:.0f} s |",
+            f"| a refresh through the DAGs, everything new | | {told(new['Airflow'])} |",
+            f"| the same by `kobling run` | | {told(new['kobling run'])} |",
+            f"| what Airflow adds, everything new | under 60 s | {told(new['overhead'])} |",
+            f"| what Airflow adds, nothing new | under 60 s | {told(same['overhead'])} |",
             f"| `airflow standalone`, idle | under 1,024 MiB | {memory['idle']:,} MiB |",
             "| the same at its highest in a refresh, without the commands | | "
             f"{memory['highest in a refresh']:,} MiB |",
