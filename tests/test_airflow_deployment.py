@@ -143,8 +143,8 @@ QUESTIONS = {
         MANAGERS,
     ),
     "widen the writer's pool": (
-        "PATCH", "/pools/warehouse_writer?update_mask=slots",
-        {"pool": "warehouse_writer", "slots": 1}, ADMIN,
+        "PATCH", "/pools/warehouse_writer",
+        {"pool": "warehouse_writer", "slots": 1, "include_deferred": False}, ADMIN,
     ),
     "see variables": ("GET", "/variables", None, ADMIN),
     "write a variable": ("POST", "/variables", {"key": "probe", "value": "1"}, ADMIN),
