@@ -24,6 +24,7 @@ from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 import psutil
@@ -112,7 +113,7 @@ def processor_seconds(airflow: native.Airflow) -> float:
     return sum(sum(process.cpu_times()[:4]) for process in airflow.members())
 
 
-def in_turns(airflow: native.Airflow, admin: Client, place: Path, runs: int) -> dict:
+def refresh(airflow: native.Airflow, admin: Client, place: Path, runs: int) -> dict:
     """Medians by hand, through Airflow and between, everything new and nothing: seconds, and
     seconds of a processor."""
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
@@ -136,7 +137,7 @@ def in_turns(airflow: native.Airflow, admin: Client, place: Path, runs: int) -> 
             )
             for way, figures_of_it in taken.items():
                 found.setdefault(what, {}).setdefault(way, []).append(figures_of_it)
-    return {
+    return {"runs": runs} | {
         what: {
             way: {
                 "seconds": round(statistics.median(s for s, _ in turns), 1),
@@ -148,7 +149,7 @@ def in_turns(airflow: native.Airflow, admin: Client, place: Path, runs: int) -> 
     }
 
 
-def backfilled(admin: Client) -> dict:
+def backfill(airflow: native.Airflow, admin: Client, *_: object) -> dict:
     """One run for each year, all queued at once; when each began and ended."""
     known = {dag["dag_id"] for dag in admin.get("/dags?limit=100")["dags"]}
     dag_id = BACKFILL if BACKFILL in known else REFRESH
@@ -160,7 +161,7 @@ def backfilled(admin: Client) -> dict:
             raise click.ClickException(f"{dag_id} {run_id}: {state}")
         click.echo(f"backfill {number} of {len(ids)}")
     seconds = time.monotonic() - started
-    runs = [admin.get(f"/dags/{dag_id}/dagRuns/{run_id}") for run_id in ids]
+    runs = [admin.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}") for run_id in ids]
     runs.sort(key=lambda run: run["start_date"])
     gaps = [
         _moment(after["start_date"]) - _moment(before["end_date"])
@@ -184,15 +185,14 @@ def conf_of(dag_id: str, year: int) -> dict:
     return {"register": "lpr2", "period": str(year), "reason": "benchmark"}
 
 
-def run(runs: int = RUNS) -> dict:
-    result = {
-        "machine": machine(), "load": round(os.getloadavg()[0], 1), "persons": PERSONS,
-        "runs": runs,
-    }  # fmt: skip
+def run(parts: tuple[str, ...], runs: int) -> dict:
+    """What was measured last, and the parts measured now, with the load that each began under."""
+    result = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
+    result |= {"machine": machine(), "persons": PERSONS}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         story.mock_small(place / "delivered")
-        (place / "home").mkdir()
+        shutil.copytree(place / "delivered", place / "home")
         with native.running(
             place / "airflow", kobling_home=place / "home", mode=native.STANDALONE,
             inherited=_environment(place / "home"), say=click.echo,
@@ -200,45 +200,69 @@ def run(runs: int = RUNS) -> dict:
             admin = Client.of(airflow, "admin")
             admin.wait_for_dags(*STORY)
             admin.unpause(*STORY)
-            memory = Memory(airflow)
-            idle = memory.now()
-            with memory:
-                result["refresh"] = in_turns(airflow, admin, place, runs)
-            result["memory_mib"] = {
-                "idle": round(idle / 2**20), "highest in a refresh": round(memory.peak / 2**20),
-            }  # fmt: skip
-            result["backfill"] = backfilled(admin)
+            for part in parts:
+                load = round(os.getloadavg()[0], 1)
+                result[part] = {"load": load} | PARTS[part](airflow, admin, place, runs)
+                click.echo(f"{part}: {result[part]}")
     return result
+
+
+def memory(airflow: native.Airflow, admin: Client, *_: object) -> dict:
+    """MiB of Airflow's own processes, idle and at their highest while a refresh runs."""
+    measured = Memory(airflow)
+    time.sleep(SETTLED_SECONDS)
+    idle = measured.now()
+    with measured:
+        through_airflow(airflow, admin)
+    return {"idle_mib": round(idle / 2**20), "highest_mib": round(measured.peak / 2**20)}
+
+
+PARTS = {"memory": memory, "refresh": refresh, "backfill": backfill}
 
 
 def figures(result: dict) -> str:
     """The README's table of measured figures."""
-    refresh, memory, backfill = result["refresh"], result["memory_mib"], result["backfill"]
-    new, same = refresh["everything new"], refresh["nothing new"]
 
     def told(way: dict) -> str:
         return f"{way['seconds']:.0f} s ({way['cpu_seconds']:.0f} s of a processor)"
 
-    many = f"medians of {result['runs']}" if result["runs"] > 1 else "once"
+    rows = []
+    if took := result.get("memory"):
+        rows += [
+            ("`airflow standalone`, idle", "under 1,024 MiB", f"{took['idle_mib']:,} MiB"),
+            (
+                "the same at its highest in a refresh, without the commands", "",
+                f"{took['highest_mib']:,} MiB",
+            ),
+        ]  # fmt: skip
+    if took := result.get("refresh"):
+        new, same = took["everything new"], took["nothing new"]
+        many = f"medians of {took['runs']}" if took["runs"] > 1 else "once"
+        rows += [
+            (
+                f"a refresh of {result['persons']:,} persons by the DAGs, {many}, at a load of "
+                f"{took['load']:g}", "", told(new["Airflow"]),
+            ),
+            ("the same by `kobling run`", "", told(new["kobling run"])),
+            ("what Airflow adds, everything new", "under 60 s", told(new["overhead"])),
+            ("what Airflow adds, nothing new", "under 60 s", told(same["overhead"])),
+        ]  # fmt: skip
+    if took := result.get("backfill"):
+        rows.append(
+            (
+                f"{took['runs']} runs of `{took['dag']}`, queued at once, at a load of "
+                f"{took['load']:g}",
+                "no stall",
+                f"{took['seconds'] / 60:.0f} min, at most {took['longest_gap_seconds']:.0f} s "
+                "between two",
+            )
+        )
     return "\n".join(
         [
-            f"{result['machine']}, at a load of {result['load']:g}; {result['persons']:,} persons, "
-            f"{many}.",
-            "",
-            "| what | target | measured |",
-            "|---|---|---|",
-            f"| a refresh through the DAGs, everything new | | {told(new['Airflow'])} |",
-            f"| the same by `kobling run` | | {told(new['kobling run'])} |",
-            f"| what Airflow adds, everything new | under 60 s | {told(new['overhead'])} |",
-            f"| what Airflow adds, nothing new | under 60 s | {told(same['overhead'])} |",
-            f"| `airflow standalone`, idle | under 1,024 MiB | {memory['idle']:,} MiB |",
-            "| the same at its highest in a refresh, without the commands | | "
-            f"{memory['highest in a refresh']:,} MiB |",
-            f"| {backfill['runs']} runs of `{backfill['dag']}`, queued at once | no stall | "
-            f"{backfill['seconds'] / 60:.0f} min, at most {backfill['longest_gap_seconds']:.0f} s "
-            "between two |",
+            f"{result['machine']}.", "", "| what | target | measured |", "|---|---|---|",
+            *(f"| {' | '.join(row)} |" for row in rows),
         ]
-    )
+    )  # fmt: skip
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -252,12 +276,16 @@ def _moment(text: str) -> float:
 
 
 @click.command()
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only this.")
 @click.option("--runs", default=RUNS, show_default=True, help="Turns of which to take the median.")
 @click.option("--written", is_flag=True, help="Measure nothing; take what was measured last.")
-def main(runs: int, written: bool) -> None:
-    """Measure, and keep the figures in benchmarks/airflow.json and the README."""
+def main(parts: tuple[str, ...], runs: int, written: bool) -> None:
+    """Measure, and keep the figures in benchmarks/airflow.json and the README.
+
+    A part that is not measured now keeps what was measured last.
+    """
     if not written:
-        result = run(runs)
+        result = run(parts or tuple(PARTS), runs)
         RESULT.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     result = json.loads(RESULT.read_text(encoding="utf-8"))
     text = README.read_text(encoding="utf-8")
