@@ -232,9 +232,9 @@ def test_a_refresh_ends_as_kobling_run_does(people, home, by_hand):
             assert not failed, "\n".join(told)
         return all((Home(home).releases / name / "current").exists() for name in names)
 
-    until(released, 1200, "releases")
+    until(released, 3600, "releases")
     until(
-        lambda: all(r["state"] == "success" for d in STORY for r in manager.runs(d)), 600, "an end"
+        lambda: all(r["state"] == "success" for d in STORY for r in manager.runs(d)), 1800, "an end"
     )
     for name in names:
         through_airflow, typed = (
