@@ -4,7 +4,11 @@ Exit status: 0 done, 2 refused with one clear line, anything else a bug or an ou
 """
 
 import json
+import sys
 import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 
 import click
@@ -398,6 +402,23 @@ def status() -> None:
 
 
 @main.command()
+def notify() -> None:
+    """Tell what has changed since somebody was told: failures, warnings, and what is over.
+
+    One notice for each cause, with its page in docs/runbooks/, to a file below notices/ or by mail.
+    Silent where nothing has changed. `kobling run` does it at its end.
+
+    \b
+    Example:
+        kobling notify
+    """
+    from etl import steps
+
+    if not steps.notify(Settings.from_environment(), say):
+        say("nothing has changed since somebody was told")
+
+
+@main.command()
 @click.argument("check_name", metavar="CHECK", required=False)
 @click.option("--row", help="The failing row's key: row_key of quality.failure in the warehouse.")
 @click.option("--by", help="Who has looked at the record.")
@@ -779,6 +800,58 @@ def study_why(name: str, person: str) -> None:
     from etl import steps
 
     click.echo(steps.study_why(Settings.from_environment(), name, person))
+
+
+# ------------------------------------------------------------------ how a command ended
+
+KEPT_IN_MIND = ("receive", "land", "link", "select", "check", "estimate", "release", "run")
+
+
+def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, which lets `kobling notify` know how it ended; `run` tells at once.
+
+    A person at a terminal sees how a single step ends, and may have mistyped it.
+    """
+
+    @wraps(command)
+    def kept(*args: object, **options: object) -> None:
+        from etl import steps
+
+        named = [str(options[option]) for option in ("study", "register") if options.get(option)]
+        job = " ".join([name, *named])
+        is_run = name == "run"
+        try:
+            command(*args, **options)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            with suppress(KoblingError):  # what is wrong with the settings is the error itself
+                settings = Settings.from_environment()
+                if is_run or not sys.stderr.isatty():
+                    failures = steps.note_failure(settings, job, error)
+                    if is_run:
+                        tell_now(settings, failures)
+            raise
+        settings = Settings.from_environment()
+        steps.note_success(settings, job)
+        if is_run:
+            tell_now(settings, {})
+
+    return kept
+
+
+def tell_now(settings: Settings, failures: Mapping[str, object]) -> None:
+    """What goes wrong in telling is told on the screen, and does not change how the run ended."""
+    from etl import steps
+
+    try:
+        steps.notify(settings, say, failures)
+    except KoblingError as error:
+        click.echo(f"Error: {error}", err=True)
+
+
+for _name in KEPT_IN_MIND:
+    main.commands[_name].callback = keeping_in_mind(_name, main.commands[_name].callback)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,10 @@ class SettingsError(KoblingError):
     """The environment or a key asks for something that cannot be."""
 
 
+class LockedError(SettingsError):
+    """Another command is writing in the home."""
+
+
 class DeliveryError(KoblingError):
     """A delivery is not what its keeper or its contract says."""
 
@@ -66,3 +70,11 @@ class StagedError(ReleaseError):
 
 class DisclosureError(KoblingError):
     """A table may not leave."""
+
+
+class NoticeError(KoblingError):
+    """A notice could not be written or was not taken; one that is kept is sent the next time."""
+
+    def __init__(self, message: str, *, is_kept: bool = True) -> None:
+        super().__init__(message)
+        self.is_kept = is_kept

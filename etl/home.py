@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from etl.errors import LinkageError, SettingsError
+from etl.errors import LinkageError, LockedError, SettingsError
 from etl.settings import Settings
 
 MIN_KEY_BYTES = 32
@@ -117,6 +117,11 @@ class Home:
         return self.root / "ledger.jsonl"
 
     @property
+    def notices(self) -> Path:
+        """What somebody was told, and was not yet; never personal."""
+        return self.root / "notices"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -168,7 +173,7 @@ def one_writer(home: Home) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(
+            raise LockedError(
                 f"{home.root}: another kobling command is writing here. "
                 "Expected to be the only one. Wait until it has ended, then start again."
             ) from None

@@ -22,6 +22,7 @@ from etl.steps.estimating import estimate, evidence_keys, plan_of
 from etl.steps.exporting import export_study
 from etl.steps.landing import land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
+from etl.steps.notifying import note_failure, note_success, notify
 from etl.steps.promoting import preview, promote, rollback
 from etl.steps.receiving import receive, receive_from_database
 from etl.steps.releasing import release, summary
@@ -39,7 +40,10 @@ __all__ = [
     "export_study",
     "land",
     "link",
+    "note_failure",
+    "note_success",
     "nothing_new",
+    "notify",
     "person_behind",
     "person_held",
     "plan_of",
