@@ -366,10 +366,60 @@ def run(inbox: Path | None) -> None:
                 "home. Name the inbox: kobling run INBOX"
             )
         mock_inbox(settings)
+    for one in steps.settings_that_differ():
+        say(one)
     steps.run(settings, inbox or (home.inbox if home.inbox.exists() else None), say, say_step)
     for study in steps.study_names(settings):
         click.echo()
         click.echo(steps.summary(settings, study))
+
+
+@main.command()
+@click.option("--register", help="Only this register.")
+@click.option(
+    "--period", help="Only what counts for this year, or part of one, as 2005 or 2005-03."
+)
+@click.option("--again", is_flag=True, help="Also what was read by the present contracts and code.")
+@click.option("--by", help="Who asks for it; the ledger keeps it.")
+@click.option("--reason", help="Why; the ledger keeps it.")
+def backfill(
+    register: str | None, period: str | None, again: bool, by: str | None, reason: str | None
+) -> None:
+    """Land old deliveries anew by today's contracts.
+
+    What counts and was read by other contracts or code is read again, a delivery whole, and all
+    that follows is built. A release that comes of it is staged: `kobling preview`, then `kobling
+    promote`. Without --by and --reason it tells what would be done and about how long that takes.
+    A delivery that is refused now counts as it was landed before.
+
+    \b
+    Example:
+        kobling backfill --register patobank
+        kobling backfill --register patobank --period 2003 --by "K. Hansen" \\
+            --reason "contract 1.3.0 reads the specimen number"
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    steps.backfill(settings, register, period, again, by, reason, say, say_step)
+
+
+@main.command()
+@click.argument("release_id", metavar="RELEASE")
+def rebuild(release_id: str) -> None:
+    """Build the data of an earlier RELEASE again from the landing.
+
+    Landed files are never changed, so what counted then is still there. It is linked, selected,
+    checked, estimated and released by today's code, beside everything; which release is live does
+    not change. Tells what differs from RELEASE, which is named study/id or study/current.
+
+    \b
+    Example:
+        kobling rebuild dlms/37fab6a1df6e
+    """
+    from etl import steps
+
+    steps.rebuild(Settings.from_environment(), release_id, say, say_step)
 
 
 @main.command()
@@ -416,6 +466,24 @@ def notify() -> None:
 
     if not steps.notify(Settings.from_environment(), say):
         say("nothing has changed since somebody was told")
+
+
+@main.command()
+@click.option("--write", is_flag=True, help="Write a commented kobling.toml into the home.")
+def settings(write: bool) -> None:
+    """Tell every setting, its value, and who said so.
+
+    Settings stand in kobling.toml of the home; a variable of the environment goes before it. What
+    is wrong, or is no setting, is refused by every command.
+
+    \b
+    Example:
+        kobling settings
+        KOBLING_HOME=/data/kobling kobling settings --write
+    """
+    from etl import steps
+
+    click.echo(steps.settings_written() if write else steps.settings_told())
 
 
 @main.command()
@@ -804,7 +872,17 @@ def study_why(name: str, person: str) -> None:
 
 # ------------------------------------------------------------------ how a command ended
 
-KEPT_IN_MIND = ("receive", "land", "link", "select", "check", "estimate", "release", "run")
+KEPT_IN_MIND = (
+    "receive",
+    "land",
+    "link",
+    "select",
+    "check",
+    "estimate",
+    "release",
+    "run",
+    "backfill",
+)
 
 
 def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., None]:

@@ -10,6 +10,7 @@ from etl import release as releases
 from etl.errors import ReleaseError
 from etl.estimate import ALL
 from etl.home import Home, read_json
+from etl.settings import Bounds
 
 # Grain: one row per register, table, stage and reason with another number of rows.
 ROWS = """
@@ -31,6 +32,49 @@ ROWS = """
         group by all
     ) as after using (register, table_name, stage, reason)
     where coalesce(before.n_rows, 0) <> coalesce(after.n_rows, 0)
+    order by all
+"""
+# Grain: one row per register, table and year with another number of landed rows. A year that is new
+# is expected to have what the three before it have on average.
+YEARS = """
+    with before as (
+        select register, table_name, period, sum(n_rows)::bigint as n_rows
+        from {before}
+        where stage = 'landed' and period <> 'all'
+        group by all
+    ),
+
+    after as (
+        select register, table_name, period, sum(n_rows)::bigint as n_rows
+        from {after}
+        where stage = 'landed' and period <> 'all'
+        group by all
+    ),
+
+    usual as (
+        select
+            register,
+            table_name,
+            period,
+            n_rows,
+            avg(n_rows) over (
+                partition by register, table_name
+                order by period
+                rows between 3 preceding and 1 preceding
+            ) as n_usual
+        from after
+    )
+
+    select
+        register,
+        table_name,
+        period,
+        coalesce(before.n_rows, round(usual.n_usual))::bigint as n_expected,
+        coalesce(before.n_rows, 0)::bigint as n_before,
+        coalesce(usual.n_rows, 0)::bigint as n_after
+    from before
+    full join usual using (register, table_name, period)
+    where before.n_rows is distinct from usual.n_rows
     order by all
 """
 # Grain: one row per way in which persons stand differently. A standing is the first criterion that
@@ -151,6 +195,7 @@ CHECKS = """
 # What is compared, by the table of the release that it is read from.
 PARTS = {
     "rows": ("linkage_flow", ROWS),
+    "years": ("linkage_flow", YEARS),
     "persons": ("exclusion_reasons", PERSONS),
     "steps": ("attrition", STEPS),
     "estimates": ("risk", ESTIMATES),
@@ -168,6 +213,7 @@ class Difference:
     keys: list[dict]
     deliveries: list[dict]
     rows: list[dict]
+    years: list[dict]
     persons: list[dict]
     steps: list[dict]
     estimates: list[dict]
@@ -178,20 +224,13 @@ class Difference:
     is_other_key: bool = False
 
 
-# A release within these takes the place of the live one by itself; what lies outside is what a data
-# manager would want to have looked at.
-FEWER_ROWS_PERCENT, MORE_ROWS_PERCENT = 2, 50
-MOVED_PERSONS_PERCENT, FEW_PERSONS = 5, 5
-SHIFT_POINTS = 1.0
-
-
-def outside_bounds(found: Difference) -> list[str]:
+def outside_bounds(found: Difference, bounds: Bounds) -> list[str]:
     """What of a difference somebody should look at before it is released; empty where nothing is.
 
-    A table with 2 % fewer landed rows, or 50 % more; more than 5 % of the cohort (and more than 5
-    persons) come or gone; a risk of the whole cohort that shifts by more than 1 percentage point; a
-    verdict of the rule that is another; a check that fails or cannot be run and did not before, or
-    is asked no more; a release with other tables.
+    A table, or a year of one, with fewer or more landed rows than `bounds` let pass; more persons
+    come into the cohort, gone, or with another index date; a risk of the whole cohort that shifts
+    further; a verdict of the rule that is another; a check that fails or cannot be run and did not
+    before, or is asked no more; a release with other tables.
     """
     told = [
         f"{part}: the two releases have other tables and cannot be compared"
@@ -201,12 +240,13 @@ def outside_bounds(found: Difference) -> list[str]:
         if row["stage"] == "landed":
             before, after = row["n_before"], row["n_after"]
             percent = 100 * (after - before) / before if before else float("inf")
-            if not -FEWER_ROWS_PERCENT <= percent <= MORE_ROWS_PERCENT:
+            if not -bounds.fewer_rows_percent <= percent <= bounds.more_rows_percent:
                 told.append(
                     f"{row['register']}.{row['table_name']}: {before:,} rows landed before, now "
                     f"{after:,} ({percent:+.1f} %)"
                 )
-    few = max(FEW_PERSONS, found.n_included_before * MOVED_PERSONS_PERCENT / 100)
+    told += _years_outside(found, bounds)
+    few = max(bounds.few_persons, found.n_included_before * bounds.moved_persons_percent / 100)
     for words, column in (("left", "before"), ("came into", "after")):
         n = sum(row["n_persons"] for row in found.persons if _crosses(row, column))
         if n > few:
@@ -223,7 +263,7 @@ def outside_bounds(found: Difference) -> list[str]:
                 f"{row['outcome']}, {row['horizon_days']} days: the risk is there in one release "
                 "only"
             )
-        elif shift is not None and abs(shift) > SHIFT_POINTS:
+        elif shift is not None and abs(shift) > bounds.shift_points:
             told.append(
                 f"{row['outcome']}, {row['horizon_days']} days: the risk shifts by {shift:+.2f} "
                 "percentage points"
@@ -239,6 +279,28 @@ def outside_bounds(found: Difference) -> list[str]:
         ):
             if status in after and status not in before:
                 told.append(f"{row['check_name']}: {words}")
+    return told
+
+
+def _years_outside(found: Difference, bounds: Bounds) -> list[str]:
+    """One sentence for each table with years of other numbers of rows than expected."""
+    outside: dict[str, list[tuple[float, dict]]] = {}
+    for row in found.years:
+        expected, after = row["n_expected"], row["n_after"]
+        if not expected or abs(after - expected) <= bounds.few_rows:
+            continue  # a first year has nothing to be held against
+        percent = 100 * (after - expected) / expected
+        least, most = bounds.fewer_rows_of_a_year_percent, bounds.more_rows_of_a_year_percent
+        if not -least <= percent <= most:
+            outside.setdefault(f"{row['register']}.{row['table_name']}", []).append((percent, row))
+    told = []
+    for table, years in outside.items():
+        percent, worst = max(years, key=lambda one: abs(one[0]))
+        others = f", and {len(years) - 1} other years" if len(years) > 1 else ""
+        told.append(
+            f"{table} {worst['period']}: {worst['n_after']:,} rows landed where "
+            f"{worst['n_expected']:,} were expected ({percent:+.1f} %){others}"
+        )
     return told
 
 
@@ -358,6 +420,7 @@ TITLES = {
     "keys": "Made from",
     "deliveries": "Delivered files",
     "rows": "Rows by register, table and stage",
+    "years": "Landed rows by year, where they differ",
     "persons": "Persons who stand differently",
     "steps": "Steps of the cohort flow",
     "estimates": "Risks, in percent",

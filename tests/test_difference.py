@@ -83,8 +83,9 @@ def test_equal_releases_differ_in_nothing(tmp_path, first):
     same = compare(first, released(tmp_path, "bbbb00000002"))
     assert all(not getattr(same, part) for part in difference.TITLES)
     assert told(same).endswith(
-        "No difference in: made from, delivered files, rows by register, persons who stand "
-        "differently, steps of the cohort flow, risks, verdicts of the rule, checks."
+        "No difference in: made from, delivered files, rows by register, landed rows by year, "
+        "persons who stand differently, steps of the cohort flow, risks, verdicts of the rule, "
+        "checks."
     )
 
 
@@ -129,6 +130,9 @@ def test_each_part_tells_what_differs(tmp_path, first):
     ]  # fmt: skip
     assert [(r["stage"], r["reason"], r["n_before"], r["n_after"]) for r in found.rows] == [
         ("linked", "", 98, 97), ("unlinked", "unknown_number", 0, 3),
+    ]  # fmt: skip
+    assert [tuple(row.values()) for row in found.years] == [
+        ("cpr", "person", "2001", None, 0, 60), ("cpr", "person", "2002", 60, 0, 40),
     ]  # fmt: skip
     assert [tuple(row.values()) for row in found.persons] == [
         ("included", "included", 1, 1),

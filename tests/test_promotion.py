@@ -1,6 +1,7 @@
 """A new release becomes the live one by itself, or waits for somebody to look; and the way back."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from etl.cli import main
 from etl.difference import compare, outside_bounds
 from etl.errors import ReleaseError, SettingsError
 from etl.home import Home
-from etl.settings import ALWAYS, BY_HAND, WITHIN_BOUNDS, Settings
+from etl.settings import ALWAYS, BY_HAND, WITHIN_BOUNDS, Bounds, Settings
 from tests import story
 from tests.test_difference import EVIDENCE, TABLES, released
 
@@ -36,7 +37,7 @@ def bounds(tmp_path: Path, before: dict, after: dict) -> list[str]:
         released(tmp_path, f"{number + nth:012d}", **tables)
         for nth, tables in enumerate((before, after))
     ]
-    return outside_bounds(compare(*places))
+    return outside_bounds(compare(*places), Bounds())
 
 
 def flow(n_landed: int) -> dict[str, list]:
@@ -51,6 +52,47 @@ def test_a_table_may_lose_few_rows_and_gain_more(tmp_path, n_before, n_after, is
     told = bounds(tmp_path, flow(n_before), flow(n_after))
     assert bool(told) == is_outside
     assert all("cpr.person" in reason for reason in told)
+
+
+def years(**n_rows: int) -> dict[str, list]:
+    """One table of which each year landed so many rows; `y2001=500`."""
+    return {
+        "linkage_flow": [
+            ("lpr2", "t_adm", year[1:], "landed", None, n) for year, n in n_rows.items()
+        ]
+    }
+
+
+BEFORE = {"y2001": 1000, "y2002": 1000, "y2003": 1000}
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (BEFORE, None),
+        ({**BEFORE, "y2002": 900}, None),
+        ({**BEFORE, "y2002": 899, "y2003": 1101}, "t_adm 2002: 899 rows landed where 1,000 were"),
+        ({**BEFORE, "y2002": 880, "y2001": 1100, "y2003": 400},
+         r"t_adm 2003: 400 .*\(-60.0 %\), and 1 other years"),
+        ({**BEFORE, "y2004": 900}, None),
+        ({**BEFORE, "y2004": 899}, "t_adm 2004: 899 rows landed where 1,000 were expected"),
+        ({**BEFORE, "y2000": 400}, None),  # nothing comes before it
+    ],
+)  # fmt: skip
+def test_a_year_is_held_against_itself_or_the_three_before_it(tmp_path, after, expected):
+    told = [one for one in bounds(tmp_path, years(**BEFORE), years(**after)) if "t_adm 2" in one]
+    assert bool(told) == bool(expected)
+    assert not expected or re.search(expected, told[0])
+
+
+def test_few_rows_of_a_small_year_are_never_outside_and_bounds_may_be_others(tmp_path):
+    few, fewer = {"y2001": 60, "y2002": 60}, {"y2001": 60, "y2002": 10}
+    assert not [one for one in bounds(tmp_path, years(**few), years(**fewer)) if "2002" in one]
+    places = [
+        released(tmp_path, f"cccc{n:08d}", **years(**of)) for n, of in enumerate((few, fewer))
+    ]
+    told = outside_bounds(compare(*places), Bounds(few_rows=49, fewer_rows_percent=100))
+    assert told == ["lpr2.t_adm 2002: 10 rows landed where 60 were expected (-83.3 %)"]
 
 
 @pytest.mark.parametrize(("n_left", "is_outside"), [(10, False), (11, True)])
@@ -122,7 +164,7 @@ def test_under_another_pseudonym_key_persons_are_not_compared(tmp_path):
     )
     found = compare(first, second)
     assert found.persons == []
-    assert outside_bounds(found) == []
+    assert outside_bounds(found, Bounds()) == []
     assert "persons are not compared" in difference.told(found)
 
 
@@ -133,7 +175,7 @@ def test_releases_with_other_tables_are_not_compared_in_silence(tmp_path):
     (first / "parquet" / "exclusion_reasons.parquet").unlink()
     (first / "evidence.json").write_text(json.dumps({"keys": {}}))
     found = compare(first, second)
-    assert outside_bounds(found) == [
+    assert outside_bounds(found, Bounds()) == [
         "persons: the two releases have other tables and cannot be compared",
         "verdicts: the two releases have other tables and cannot be compared",
     ]
@@ -175,7 +217,9 @@ def test_a_release_waits_is_promoted_by_name_and_rolled_back(small, tmp_path, mo
 
     # The same as at first: its folder is there, and something is outside the bounds.
     steps.unconfirm(settings, confirmed.partition(":")[0])
-    monkeypatch.setattr(difference, "outside_bounds", lambda found: ["half a register is gone"])
+    monkeypatch.setattr(
+        difference, "outside_bounds", lambda found, bounds: ["half a register is gone"]
+    )
     with pytest.raises(ReleaseError, match="is staged and not live: half a register is gone"):
         release_anew()
     assert live() == second

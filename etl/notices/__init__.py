@@ -4,7 +4,7 @@ What stands is worked out anew each time from what the home says, and compared w
 so nothing is lost by a kill, and nothing is told twice that has not changed.
 """
 
-from etl.notices.calendars import Calendar, late, refresh_late, stale
+from etl.notices.calendars import late, refresh_late, stale
 from etl.notices.causes import CAUSES, Cause
 from etl.notices.concerns import (
     CheckState,
@@ -20,7 +20,7 @@ from etl.notices.concerns import (
     shrunken,
     staged,
 )
-from etl.notices.mail import ByMail, MailSettings
+from etl.notices.mail import ByMail
 from etl.notices.outbox import (
     Notifier,
     ToFiles,
@@ -34,13 +34,11 @@ from etl.notices.outbox import (
 __all__ = [
     "CAUSES",
     "ByMail",
-    "Calendar",
     "Cause",
     "CheckState",
     "Concern",
     "Excepted",
     "Failure",
-    "MailSettings",
     "Notifier",
     "ToFiles",
     "checks",

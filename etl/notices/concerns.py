@@ -105,18 +105,33 @@ def refused(
 
 # A file that ends within its year is told by `land` alone: the running year always does.
 LESS = ("shrunken", "gone")
+WHOLE_TABLE = "all"
 
 
 def shrunken(
-    accepted: Iterable[dict], counting: set[tuple[str, str]], percent: float
+    accepted: Iterable[dict],
+    counting: set[tuple[str, str]],
+    fewer_percent: float,
+    fewer_of_a_year_percent: float,
+    few_rows: int,
 ) -> list[Concern]:
     """Deliveries that hold less than they should, of those that count now.
 
     Args:
         accepted: records of accepted deliveries, as `etl.landing.accepted` gives them.
         counting: (register, day) of the deliveries of which something counts.
-        percent: fewer rows than this are no matter.
+        fewer_percent: fewer rows than this are no matter, of a table that comes whole.
+        fewer_of_a_year_percent: the same of a period; there never fewer than `few_rows`.
     """
+
+    def is_little(finding: dict) -> bool:
+        if finding["finding"] != "shrunken":
+            return False
+        before, gone = finding["rows_before"], finding["rows_before"] - finding["rows"]
+        if finding["period"] == WHOLE_TABLE:
+            return 100 * gone <= fewer_percent * before
+        return gone < few_rows or 100 * gone <= fewer_of_a_year_percent * before
+
     found = []
     for record in accepted:
         if (record["register"], record["folder"]) not in counting:
@@ -124,19 +139,12 @@ def shrunken(
         told = [
             f"{one['table']} {one['period']}: {one['text']}"
             for one in record["findings"]
-            if one["finding"] in LESS and not _is_little(one, percent)
+            if one["finding"] in LESS and not is_little(one)
         ]
         if told:
             name = f"{record['register']}/{record['folder']}"
             found.append(Concern("delivery_shrunken", name, "; ".join(told)))
     return found
-
-
-def _is_little(finding: dict, percent: float) -> bool:
-    before = finding["rows_before"]
-    return finding["finding"] == "shrunken" and (
-        100 * (before - finding["rows"]) <= percent * before
-    )
 
 
 def duplicates(accepted: Iterable[dict]) -> list[Concern]:

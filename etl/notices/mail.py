@@ -2,43 +2,26 @@
 
 import smtplib
 import ssl
-from dataclasses import dataclass
 from email.message import EmailMessage
-from pathlib import Path
 
 from etl.errors import NoticeError
+from etl.settings import Notices
 
-STARTTLS, SSL, NONE = "starttls", "ssl", "none"
-SECURITY = (STARTTLS, SSL, NONE)
-
-
-@dataclass(frozen=True)
-class MailSettings:
-    """How mail leaves. `security` none is for a relay on the machine itself, without a password.
-
-    The password is `password`, or else the first line of `password_file`. `ca_file` names the
-    authority of a mail server that the machine does not know.
-    """
-
-    host: str
-    port: int
-    sender: str
-    to: tuple[str, ...]
-    security: str = STARTTLS
-    user: str | None = None
-    password: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    timeout_seconds: float = 30
+TIMEOUT_SECONDS = 30
+# In a container's secrets the container is the lock, and their mode is not its own.
+SECRETS = "/run/secrets"
 
 
 class ByMail:
-    """A notifier that sends each notice as one mail to everybody named."""
+    """A notifier that sends each notice as one mail to everybody named.
 
-    def __init__(self, settings: MailSettings) -> None:
-        self.settings = settings
-        self.to = f"mailed to {', '.join(settings.to)}"
-        self.where = f"mail server {settings.host}:{settings.port}"
+    A certificate is held against the authorities that the machine knows, or SSL_CERT_FILE names.
+    """
+
+    def __init__(self, settings: Notices, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self.settings, self.timeout_seconds = settings, timeout_seconds
+        self.to = f"mailed to {', '.join(settings.recipients)}"
+        self.where = f"mail server {settings.smtp_host}:{settings.smtp_port}"
 
     def send(self, number: int, text: str) -> None:
         """Raises NoticeError where the server is not there, refuses, or takes too long."""
@@ -62,17 +45,17 @@ class ByMail:
             ) from None
         except smtplib.SMTPNotSupportedError:
             raise self._refused(
-                "offers no STARTTLS, or no login", f"'{self.settings.security}'. Correct it"
+                "offers no STARTTLS, or no login", f"'{self.settings.smtp_security}'. Correct it"
             ) from None
         except ssl.SSLError as error:
             raise self._refused(
                 f"cannot be trusted ({error.reason or type(error).__name__})",
-                "a certificate of its name, by an authority that is known. Correct host, security "
-                "or ca_file",
+                "a certificate of its name, by an authority that is known. Correct smtp_host or "
+                "smtp_security, or name the authority in SSL_CERT_FILE",
             ) from None
         except TimeoutError:
             raise self._refused(
-                f"does not answer within {self.settings.timeout_seconds:g} seconds",
+                f"does not answer within {self.timeout_seconds:g} seconds",
                 "an answer. See whether it runs",
             ) from None
         except (OSError, smtplib.SMTPException) as error:
@@ -93,45 +76,47 @@ class ByMail:
         return NoticeError(f"{self.where}: {found}. Expected {expected}{kept}", is_kept=is_kept)
 
     def _connected(self) -> smtplib.SMTP:
-        settings = self.settings
-        password = self._password()
-        if settings.security == NONE:
-            return smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_seconds)
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.security == SSL:
-            server = smtplib.SMTP_SSL(
-                settings.host, settings.port, timeout=settings.timeout_seconds, context=context
-            )
+        settings, timeout = self.settings, self.timeout_seconds
+        password = self._password() if settings.smtp_user else ""
+        address = (settings.smtp_host, settings.smtp_port)
+        if settings.smtp_security == "tls":
+            context = ssl.create_default_context()
+            server = smtplib.SMTP_SSL(*address, timeout=timeout, context=context)
         else:
-            server = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_seconds)
+            server = smtplib.SMTP(*address, timeout=timeout)
         try:
-            if settings.security == STARTTLS:
-                server.starttls(context=context)
-            if settings.user:
-                server.login(settings.user, password or "")
+            if settings.smtp_security == "starttls":
+                server.starttls(context=ssl.create_default_context())
+            if settings.smtp_user:
+                server.login(settings.smtp_user, password)
         except BaseException:
             server.close()
             raise
         return server
 
-    def _password(self) -> str | None:
-        if self.settings.password is not None or self.settings.password_file is None:
-            return self.settings.password
+    def _password(self) -> str:
+        path = self.settings.smtp_password_file
+        if path is None:
+            return ""
         try:
-            lines = self.settings.password_file.read_text(encoding="utf-8").splitlines()
+            mode, lines = path.stat().st_mode, path.read_text(encoding="utf-8").splitlines()
         except OSError as error:
             raise NoticeError(
-                f"{self.settings.password_file}: cannot be read ({error.strerror}). Expected the "
-                "password of the mail server. Correct the name, or who may read it; the notice is "
-                "kept."
+                f"{path}: cannot be read ({error.strerror}). Expected the password of the mail "
+                "server. Correct its name, or who may read it; the notice is kept."
             ) from None
+        if mode & 0o077 and not path.resolve().is_relative_to(SECRETS):
+            raise NoticeError(
+                f"{path}: others may read the password of the mail server. Expected it to be its "
+                f"owner's only. Run `chmod 600 {path}`; the notice is kept."
+            )
         return lines[0].strip() if lines else ""
 
     def _message(self, number: int, text: str) -> EmailMessage:
         heading, _, body = text.partition("\n")
         message = EmailMessage()
         message["From"] = self.settings.sender
-        message["To"] = ", ".join(self.settings.to)
+        message["To"] = ", ".join(self.settings.recipients)
         message["Subject"] = heading
         message["X-Kobling-Notice"] = str(number)
         message["Auto-Submitted"] = "auto-generated"

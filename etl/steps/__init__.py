@@ -6,6 +6,9 @@ anything to do: the same deliveries, definitions and code give the same key, and
 
 from etl.steps.asking import (
     diff,
+    settings_that_differ,
+    settings_told,
+    settings_written,
     status,
     study_check,
     study_compare,
@@ -16,6 +19,7 @@ from etl.steps.asking import (
     study_why,
     verify,
 )
+from etl.steps.backfilling import backfill
 from etl.steps.checking import check
 from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
@@ -24,6 +28,7 @@ from etl.steps.landing import land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
 from etl.steps.notifying import note_failure, note_success, notify
 from etl.steps.promoting import preview, promote, rollback
+from etl.steps.rebuilding import rebuild
 from etl.steps.receiving import receive, receive_from_database
 from etl.steps.releasing import release, summary
 from etl.steps.requests import erase, person_behind, person_held, rotate_key
@@ -31,6 +36,7 @@ from etl.steps.road import nothing_new, run
 from etl.steps.selecting import select, select_key
 
 __all__ = [
+    "backfill",
     "check",
     "confirm",
     "diff",
@@ -51,6 +57,7 @@ __all__ = [
     "promote",
     "put_aside_list",
     "quarantine_as_given",
+    "rebuild",
     "receive",
     "receive_from_database",
     "release",
@@ -59,6 +66,9 @@ __all__ = [
     "run",
     "select",
     "select_key",
+    "settings_that_differ",
+    "settings_told",
+    "settings_written",
     "status",
     "study_check",
     "study_compare",

@@ -8,12 +8,45 @@ from etl import deliveries, registers, restricted, studies
 from etl.errors import KoblingError, SettingsError, StudyError
 from etl.home import Home, connect, open_home, replace_text
 from etl.landing import record
-from etl.settings import Settings
+from etl.settings import COMMENTED, FILE, Said, Settings, said
+from etl.steps.backfilling import outdated
 from etl.steps.estimating import evidence_keys
 from etl.steps.releasing import live_release
 from etl.steps.road import nothing_new
 from etl.steps.selecting import require_warehouse
 from etl.steps.wording import Say, n_of, name_of
+
+
+def settings_told() -> str:
+    """Every setting with its value and who said so, a line each."""
+    told = said()
+    width = max(len(one.key) for one in told)
+    return "\n".join(f"{one.key:<{width}}  {_shown(one)} ({one.by})" for one in told)
+
+
+def settings_that_differ() -> list[str]:
+    """The settings that are not as they are by default, as a run begins with them."""
+    return [f"{one.key} = {_shown(one)} ({one.by})" for one in said() if not one.is_default]
+
+
+def _shown(one: Said) -> str:
+    if isinstance(one.value, tuple):
+        return ", ".join(one.value) or "–"
+    return "–" if one.value in ("", None) else str(one.value)
+
+
+def settings_written() -> str:
+    """Write the commented kobling.toml into the home, for the population that holds now."""
+    settings = Settings.from_environment()
+    place = open_home(settings).root / FILE
+    if place.exists():
+        raise SettingsError(
+            f"{place}: there is one already. Expected none. Edit it, or move it away first."
+        )
+    text = COMMENTED.read_text(encoding="utf-8")
+    default, held = 'population = "mock" ', f'population = "{settings.population}" '
+    replace_text(place, text.replace(default, held, 1))
+    return f"{place}: written. Every setting is at its default; edit it, then `kobling settings`."
 
 
 def study_names(settings: Settings) -> list[str]:
@@ -148,7 +181,7 @@ def status(settings: Settings) -> str:
     if home.root.exists():
         open_home(settings)
     if already := nothing_new(settings):
-        return already
+        return "\n".join([already, *_landed_by_others(settings, home)])
     if not home.deliveries.exists():
         return f"{home.root}: nothing has been received. Start with `kobling receive INBOX`."
     told = []
@@ -166,4 +199,15 @@ def status(settings: Settings) -> str:
             evidence_keys(settings, home, study)
     except KoblingError as error:
         told.append(str(error))
+    told += _landed_by_others(settings, home)
     return "\n".join([*told, "There is work to do: `kobling run`."])
+
+
+def _landed_by_others(settings: Settings, home: Home) -> list[str]:
+    """A sentence where deliveries that count were read by other contracts or code."""
+    if not (old := outdated(settings, home)):
+        return []
+    return [
+        f"{n_of(len(old), 'delivery', 'deliveries')} landed by other contracts or code than the "
+        "present. `kobling backfill` tells more, and lands them anew."
+    ]

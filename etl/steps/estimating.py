@@ -20,7 +20,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
 
     definition = studies.read(settings.project, study)
     home = open_home(settings)
-    with one_writer(home):
+    with one_writer(home) as seconds:
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         with connect(settings, home.warehouse) as con:
@@ -45,7 +45,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
             "evidence": keys,
         }
         replace_json(document_of_estimates, document)
-        ledger.record(home, "estimated", study=study, key=wanted)
+        ledger.record(home, "estimated", study=study, key=wanted, seconds=seconds())
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
 
 

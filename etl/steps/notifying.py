@@ -8,8 +8,8 @@ from etl import release as releases
 from etl.errors import KoblingError, StagedError
 from etl.home import Home, connect, open_home
 from etl.landing import accepted, current, newest_complete_to, record
-from etl.notices import Calendar, Concern, Failure
-from etl.settings import Settings
+from etl.notices import Concern, Failure
+from etl.settings import BY_MAIL, Settings
 from etl.steps import checking
 from etl.steps.wording import Say
 
@@ -60,7 +60,8 @@ def note_success(settings: Settings, job: str) -> None:
 
 
 def _notifier(settings: Settings, home: Home) -> notices.Notifier:
-    return notices.ToFiles(home)
+    by_mail = settings.notices.send == BY_MAIL
+    return notices.ByMail(settings.notices) if by_mail else notices.ToFiles(home)
 
 
 # ------------------------------------------------------------------ what stands
@@ -80,7 +81,7 @@ def standing(settings: Settings, home: Home, also: Mapping[str, Failure]) -> lis
             },
             ledger.entries(home, "staged"),
         ),
-        *_of_calendars(home, (), None),
+        *_of_calendars(settings, home),
     ]
     return [*found, *notices.failed(failures, found)]
 
@@ -88,8 +89,7 @@ def standing(settings: Settings, home: Home, also: Mapping[str, Failure]) -> lis
 def _of_deliveries(
     settings: Settings, home: Home, failures: Mapping[str, Failure]
 ) -> list[Concern]:
-    from etl.difference import FEWER_ROWS_PERCENT
-
+    bounds = settings.bounds
     decided = accepted(home)
     is_receiving_refused = any(
         failure.kind == "DeliveryError" and job.split()[0] in RECEIVING
@@ -102,7 +102,13 @@ def _of_deliveries(
             ledger.entries(home, *OF_DELIVERIES),
             is_receiving_refused,
         ),
-        *notices.shrunken(decided, counting, FEWER_ROWS_PERCENT),
+        *notices.shrunken(
+            decided,
+            counting,
+            bounds.fewer_rows_percent,
+            bounds.fewer_rows_of_a_year_percent,
+            bounds.few_rows,
+        ),
         *notices.duplicates(decided),
         *notices.renumbered(ledger.entries(home, "erased person perhaps renumbered")),
     ]
@@ -178,9 +184,7 @@ def _of_checks(settings: Settings, home: Home) -> list[Concern]:
     ]
 
 
-def _of_calendars(
-    home: Home, calendars: tuple[Calendar, ...], refresh_late_after_days: int | None
-) -> list[Concern]:
+def _of_calendars(settings: Settings, home: Home) -> list[Concern]:
     """Which registers are late or stale today, and whether the refresh is."""
     today = checking.today()
     came: dict[str, dt.date] = {}
@@ -194,9 +198,9 @@ def _of_calendars(
         if day
     }
     return [
-        *notices.late(calendars, came, today),
-        *notices.stale(calendars, complete_to, today),
-        *notices.refresh_late(_last_refresh(home), refresh_late_after_days, today),
+        *notices.late(settings.calendars, came, today),
+        *notices.stale(settings.calendars, complete_to, today),
+        *notices.refresh_late(_last_refresh(home), settings.notices.refresh_late_after_days, today),
     ]
 
 

@@ -19,7 +19,7 @@ def preview(settings: Settings, study: str) -> str:
     place = _staged(home, study)
     live = live_release(settings, study)
     found = difference.compare(live, place)
-    outside = difference.outside_bounds(found)
+    outside = difference.outside_bounds(found, settings.bounds)
     return "\n".join(
         [
             difference.told(found),
@@ -40,7 +40,7 @@ def promote(settings: Settings, study: str, by: str | None, reason: str | None) 
     with one_writer(home):
         place = _staged(home, study)
         live = live_release(settings, study)
-        outside = difference.outside_bounds(difference.compare(live, place))
+        outside = difference.outside_bounds(difference.compare(live, place), settings.bounds)
         if outside and not (by and reason):
             raise ReleaseError(
                 f"{study}: release {place.name} is outside the bounds: {'; '.join(outside)}. "

@@ -146,7 +146,7 @@ def _tell_received(home: Home, place: Path) -> None:
     )
 
 
-def tell_accepted(home: Home, entry: dict) -> None:
+def tell_accepted(home: Home, entry: dict, **more: object) -> None:
     """Write into the ledger how many rows of a delivery landed and were put aside."""
     landed = sum(file["landed"] for file in entry["files"])
     quarantined = sum(sum(file["quarantined"].values()) for file in entry["files"])
@@ -158,6 +158,7 @@ def tell_accepted(home: Home, entry: dict) -> None:
         rows=landed + quarantined,
         landed=landed,
         quarantined=quarantined,
+        **more,
     )
 
 

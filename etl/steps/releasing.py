@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ from etl import evidence, ledger, registers, restricted, studies
 from etl import release as releases
 from etl.errors import ReleaseError, StagedError
 from etl.home import Home, connect, file_hash, one_writer, open_home, read_json, replace_json
-from etl.settings import ALWAYS, BY_HAND, Settings
+from etl.settings import ALWAYS, BY_HAND, Bounds, Settings
 from etl.steps.checking import data_docs_of
 from etl.steps.estimating import estimated_key, evidence_keys, plan_of
 from etl.steps.selecting import dbt_docs_of, select_key
@@ -29,7 +30,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
     """
     definition = studies.read(settings.project, study)
     home = open_home(settings)
-    with one_writer(home):
+    with one_writer(home) as seconds:
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         live = releases.current(home, study)
@@ -56,24 +57,26 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                 wanted,
                 lambda folder: _fill_release(settings, home, con, definition, keys, folder),
             )
-        outside = _outside_bounds(live, place)
+        outside = _outside_bounds(settings, live, place)
         if reasons := _reasons_to_look(settings, home, study, live, keys, outside):
-            _tell_staged(settings, home, study, place, keys, reasons)
+            _tell_staged(settings, home, study, place, keys, reasons, seconds())
             raise StagedError(
                 f"{study}: release {wanted} is staged and not live: {'; '.join(reasons)}. Expected "
                 f"somebody to look. `kobling preview {study}` shows what would change, `kobling "
                 f"promote {study}` makes it live; until then {live.name} is."
             )
         releases.promote(home, study, wanted)
-        tell_released(settings, home, study, place, keys, outside_bounds=outside)
+        tell_released(settings, home, study, place, keys, outside_bounds=outside, seconds=seconds())
         say(f"{study}: release {wanted} is live")
         return place
 
 
-def _outside_bounds(live: Path | None, place: Path) -> list[str]:
+def _outside_bounds(settings: Settings, live: Path | None, place: Path) -> list[str]:
     from etl import difference
 
-    return difference.outside_bounds(difference.compare(live, place)) if live else []
+    if live is None:
+        return []
+    return difference.outside_bounds(difference.compare(live, place), settings.bounds)
 
 
 def _reasons_to_look(
@@ -108,6 +111,7 @@ def _tell_staged(
     place: Path,
     keys: dict[str, str],
     reasons: list[str],
+    seconds: float,
 ) -> None:
     told = [
         (entry["event"], entry["release"])
@@ -115,7 +119,10 @@ def _tell_staged(
         if entry["study"] == study
     ]
     if told[-1:] != [("staged", place.name)]:
-        tell_released(settings, home, study, place, keys, event="staged", outside_bounds=reasons)
+        tell_released(
+            settings, home, study, place, keys, event="staged", outside_bounds=reasons,
+            seconds=seconds,
+        )  # fmt: skip
     releases.stage(home, study, place.name)
 
 
@@ -137,6 +144,7 @@ def tell_released(
         evidence_sha256=file_hash(place / releases.EVIDENCE),
         # The hash of the code is evidence; the commit only says where to look for it.
         commit=_commit(settings.project),
+        bounds=asdict(settings.bounds) if settings.bounds != Bounds() else None,
         **{name: value for name, value in more.items() if value},
     )
 
