@@ -59,6 +59,22 @@ def failed(failures: Mapping[str, Failure], others: Iterable[Concern]) -> list[C
     ]
 
 
+def after_success(failures: Mapping[str, Failure], job: str) -> dict[str, Failure]:
+    """The failures that are left when a command did its work: `run` does the work of all, any other
+    its own and that of one register alone. A run that was refused for a delivery was refused by
+    `receive`, or by `land`, which keeps its refusals itself."""
+
+    def is_over(other: str, failure: Failure) -> bool:
+        return (
+            job == "run"
+            or other == job
+            or other.startswith(f"{job} ")
+            or (job, other, failure.kind) == ("receive", "run", "DeliveryError")
+        )
+
+    return {other: failure for other, failure in failures.items() if not is_over(other, failure)}
+
+
 # ------------------------------------------------------------------ deliveries
 
 

@@ -53,10 +53,11 @@ class ByMail:
                 "a certificate of its name, by an authority that is known. Correct smtp_host or "
                 "smtp_security, or name the authority in SSL_CERT_FILE",
             ) from None
-        except TimeoutError:
+        except (TimeoutError, smtplib.SMTPServerDisconnected):
+            # smtplib says the same of a server that is silent and of one that breaks off.
             raise self._refused(
-                f"does not answer within {self.timeout_seconds:g} seconds",
-                "an answer. See whether it runs",
+                f"does not answer within {self.timeout_seconds:g} seconds, or breaks off",
+                "an answer. See whether it runs, and whether smtp_security is its own",
             ) from None
         except (OSError, smtplib.SMTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from etl.errors import KoblingError, LockedError, NoticeError, without_numbers
 from etl.home import Home, read_json, replace_json, replace_text
-from etl.notices.concerns import Concern, Failure
+from etl.notices.concerns import Concern, Failure, after_success
 from etl.notices.concerns import without_numbers as without_personal_numbers
 from etl.notices.telling import Told, tell, written
 
@@ -169,14 +169,9 @@ def note_failure(home: Home, job: str, error: Exception) -> dict[str, Failure]:
 
 
 def note_success(home: Home, job: str) -> None:
-    """A command did its work: it, and the same of one register alone, have failed no longer. `run`
-    does the work of all."""
+    """A command did its work: what had failed of it has failed no longer."""
     before = failures(home)
-    now = {
-        other: failure
-        for other, failure in before.items()
-        if job != "run" and other != job and not other.startswith(f"{job} ")
-    }
+    now = after_success(before, job)
     if now != before:
         _keep_failures(home, now)
 
