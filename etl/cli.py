@@ -276,7 +276,11 @@ def release(study: str) -> None:
 
 @main.command()
 @click.argument("study")
-def preview(study: str) -> None:
+@click.option(
+    "--page", type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write it as a page, with a picture of the rows by year.",
+)  # fmt: skip
+def preview(study: str, page: Path | None) -> None:
     """Show what the staged release of STUDY would change.
 
     A release is staged, and not live, where KOBLING_PROMOTE is by_hand, or within_bounds and
@@ -285,11 +289,11 @@ def preview(study: str) -> None:
 
     \b
     Example:
-        kobling preview dlms
+        kobling preview dlms --page preview.html
     """
     from etl import steps
 
-    click.echo(steps.preview(Settings.from_environment(), study))
+    click.echo(steps.preview(Settings.from_environment(), study, page))
 
 
 @main.command()
