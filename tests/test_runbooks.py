@@ -1,6 +1,5 @@
 """Each cause of a notice has its page, and what a page says to type can be typed."""
 
-import re
 import shlex
 
 import click
@@ -74,9 +73,3 @@ def test_what_a_page_says_to_look_at_can_be_looked_at(at_home):  # noqa: F811
         if s.language in ("sql", "python") and not s.is_runnable
     ]
     assert unrun == []
-
-
-def test_a_page_links_to_pages_that_are_there():
-    for page in PAGES:
-        for target in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
