@@ -6,8 +6,8 @@ Exit status: 0 done, 2 refused with one clear line, anything else a bug or an ou
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
@@ -907,29 +907,42 @@ def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., No
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
-            with suppress(KoblingError):  # what is wrong with the settings is the error itself
-                settings = Settings.from_environment()
-                if is_run or not sys.stderr.isatty():
-                    failures = steps.note_failure(settings, job, error)
-                    if is_run:
-                        tell_now(settings, failures)
+            if is_run or not sys.stderr.isatty():
+                note_failure(job, error, is_told=is_run)
             raise
         settings = Settings.from_environment()
         steps.note_success(settings, job)
         if is_run:
-            tell_now(settings, {})
+            with suppress_and_show(None):
+                steps.notify(settings, say)
 
     return kept
 
 
-def tell_now(settings: Settings, failures: Mapping[str, object]) -> None:
-    """What goes wrong in telling is told on the screen, and does not change how the run ended."""
+def note_failure(job: str, error: Exception, *, is_told: bool) -> None:
+    """Whatever goes wrong in this stands behind the error itself, which is shown afterwards."""
     from etl import steps
 
+    with suppress_and_show(error):
+        settings = Settings.from_environment()
+        failures = steps.note_failure(settings, job, error)
+        if is_told:
+            steps.notify(settings, say, failures)
+
+
+@contextmanager
+def suppress_and_show(instead_of: Exception | None) -> Iterator[None]:
+    """What goes wrong in telling is shown, and does not change how the command ends; a bug does,
+    where nothing else went wrong."""
     try:
-        steps.notify(settings, say, failures)
+        yield
     except KoblingError as error:
-        click.echo(f"Error: {error}", err=True)
+        if str(error) != str(instead_of):
+            click.echo(f"Error: {error}", err=True)
+    except Exception:
+        if instead_of is None:
+            raise
+        click.echo(without_numbers(traceback.format_exc()), err=True)
 
 
 for _name in KEPT_IN_MIND:

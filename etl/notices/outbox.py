@@ -69,12 +69,12 @@ def post(
             except OSError as error:  # a full disk is one of the things to be told
                 unwritten[number] = text
                 faults.append(error)
-        try:
-            if not unwritten:
+        if not unwritten:
+            try:
                 _remember(home, now)
-            _send(home, notifier, unwritten, on_sent)
-        except OSError as error:
-            faults.append(error)
+            except OSError as error:
+                faults.append(error)
+        faults += _send(home, notifier, unwritten, on_sent)
     if faults:
         raise NoticeError(
             f"{home.notices}: cannot be written ({faults[0].strerror}). Expected room for what is "
@@ -84,9 +84,10 @@ def post(
 
 def _send(
     home: Home, notifier: Notifier, unwritten: dict[int, str], on_sent: Callable[[int, str], None]
-) -> None:
-    """Hand over what waits, in order, and stop at the first that nobody takes."""
-    refused_by_some = None
+) -> list[OSError]:
+    """Hand over what waits, in order, and stop at the first that nobody takes. Returns what kept
+    it from remembering which it has sent; those are sent again."""
+    refused_by_some, faults = None, []
     waiting = {
         number: _place(home, number).read_text(encoding="utf-8")
         for number in _numbers(home)
@@ -101,9 +102,13 @@ def _send(
             refused_by_some = error
         on_sent(number, text)
         if number not in unwritten:
-            replace_json(home.notices / "sent.json", {"number": number})
+            try:
+                replace_json(home.notices / "sent.json", {"number": number})
+            except OSError as error:
+                faults.append(error)
     if refused_by_some:
         raise refused_by_some
+    return faults
 
 
 @contextmanager

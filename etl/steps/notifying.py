@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from contextlib import suppress
 
 from etl import deliveries, ledger, notices, overrides, registers
 from etl import release as releases
@@ -23,14 +24,17 @@ def notify(settings: Settings, say: Say, also: Mapping[str, Failure] | None = No
     `also` are failed commands that the home could not keep, as where its disk is full. Raises
     NoticeError where nobody takes a notice; it is kept, and sent the next time.
     """
+    if not settings.home.is_dir():
+        return 0  # a mistyped name must not make a home
     home = open_home(settings)
     told = []
 
     def on_sent(number: int, text: str) -> None:
         heading = text.partition("\n")[0]
         told.append(number)
-        ledger.record(home, "notice sent", notice=number, heading=heading, to=notifier.to)
         say(f"notice {number}, {notifier.to}: {heading}")
+        with suppress(OSError):  # a full disk is told all the same
+            ledger.record(home, "notice sent", notice=number, heading=heading, to=notifier.to)
 
     notifier = _notifier(settings, home)
     where = f"{home.root}, a {settings.population} home"
@@ -56,7 +60,8 @@ def note_failure(settings: Settings, job: str, error: Exception) -> dict[str, Fa
 
 def note_success(settings: Settings, job: str) -> None:
     """A command did its work: if it had failed before, that is over."""
-    notices.note_success(Home(settings.home), job)
+    with suppress(OSError):  # then it is over with the next success
+        notices.note_success(Home(settings.home), job)
 
 
 def _notifier(settings: Settings, home: Home) -> notices.Notifier:
