@@ -283,13 +283,14 @@ def chained(text: str, cause: Exception) -> KoblingError:
         (chained("the lake cannot be written", OSError(errno.EDQUOT, "")), "disk_full"),
         (LockedError("another kobling command is writing here"), "home_locked"),
         (KoblingError("no key"), "run_failed"),
-        (ValueError(f"cannot use {ANNA}"), "run_failed"),
+        (ValueError(f"cannot use Hansen or {ANNA}"), "run_failed"),
     ],
 )
 def test_a_failed_command_has_the_cause_of_its_error_and_no_value_of_it(error, cause):
     failure = notices.failure_of(error)
     assert failure.cause == cause
     assert ANNA not in failure.text
+    assert "Hansen" not in failure.text
     assert ("no key" in failure.text) == ("no key" in str(error))
 
 
