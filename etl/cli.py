@@ -1,6 +1,7 @@
 """The commands, in the order in which data travels. Parses and prints; every rule lives elsewhere.
 
-Exit status: 0 done, 2 refused with one clear line, anything else a bug or an outage.
+Exit status: 0 done, 2 refused with one clear line, 75 another command is writing, anything else a
+bug or an outage.
 """
 
 import json
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from etl.errors import KoblingError, SettingsError, without_numbers
+from etl.errors import KoblingError, SettingsError, StagedError, without_numbers
 from etl.home import Home, open_home
 from etl.settings import Settings
 
@@ -27,7 +28,7 @@ class InStoryOrder(click.Group):
             return super().invoke(ctx)
         except KoblingError as error:
             click.echo(f"Error: {error}", err=True)
-            raise SystemExit(2) from error
+            raise SystemExit(error.exit_status) from error
         except PermissionError as error:
             click.echo(
                 f"Error: {error.filename}: permission denied. Expected a home that this user may "
@@ -130,11 +131,17 @@ def write_mock(out: Path, answers: Path, persons: int, seed: int, defects: str =
     help="Pull from PostgreSQL instead: postgresql://user@host:port/database. The password is "
     "taken from PGPASSWORD or ~/.pgpass.",
 )  # fmt: skip
-@click.option("--register", help="With --from: the register whose tables are pulled.")
+@click.option(
+    "--register", help="Only this register. With --from: the one whose tables are pulled."
+)
 @click.option("--schema", help="With --from: where the tables lie.  [default: public]")
 @click.option(
     "--table", "tables", multiple=True,
     help="With --from: only this table; may be given again.  [default: all of the register]",
+)  # fmt: skip
+@click.option(
+    "--flagged", is_flag=True,
+    help="Only folders that hold a file named `delivered`, written last: all of it is there.",
 )  # fmt: skip
 def receive(
     inbox: Path | None,
@@ -144,6 +151,7 @@ def receive(
     register: str | None,
     schema: str | None,
     tables: tuple[str, ...],
+    flagged: bool,
 ) -> None:
     """Copy deliveries into the store, checksums verified.
 
@@ -154,6 +162,7 @@ def receive(
     \b
     Example:
         kobling receive ../inbox
+        kobling receive --register patobank
         kobling receive --from postgresql://reader@db.example.dk/pato \\
             --register patobank --complete-to 2024-05-31
     """
@@ -161,17 +170,20 @@ def receive(
 
     settings = Settings.from_environment()
     if database is None:
-        if register or schema or tables:
+        if schema or tables:
             raise SettingsError(
-                "--register, --schema and --table say what to pull. Expected --from with them. "
-                "Name the database, or leave them out."
+                "--schema and --table say what to pull. Expected --from with them. Name the "
+                "database, or leave them out."
             )
-        steps.receive(settings, inbox or Home(settings.home).inbox, complete_to, say, coverage)
+        steps.receive(
+            settings, inbox or Home(settings.home).inbox, complete_to, say, coverage, register,
+            only_flagged=flagged,
+        )  # fmt: skip
         return
-    if inbox or register is None or coverage not in (None, "stock"):
+    if inbox or flagged or register is None or coverage not in (None, "stock"):
         raise SettingsError(
-            "--from pulls one register as a stock. Expected --register, no INBOX and no other "
-            "--coverage. Correct the command."
+            "--from pulls one register as a stock. Expected --register, no INBOX, no --flagged and "
+            "no other --coverage. Correct the command."
         )
     steps.receive_from_database(
         settings, database, register, schema or "public", tables, complete_to, say
@@ -223,18 +235,26 @@ def select() -> None:
 
 
 @main.command()
-def check() -> None:
+@click.option("--register", help="Only what landing found in this register's deliveries in force.")
+def check(register: str | None) -> None:
     """Run the expectations on the marts.
 
-    A fatal one that is red stops what follows; the last release stays live.
+    A fatal one that is red stops what follows; the last release stays live. With --register nothing
+    is run: it tells what landing found in the deliveries that count, holds that no row is lost, and
+    refuses where one of them was refused or is not landed.
 
     \b
     Example:
         kobling check
+        kobling check --register patobank
     """
     from etl import steps
 
-    steps.check(Settings.from_environment(), say)
+    settings = Settings.from_environment()
+    if register:
+        steps.check_landed(settings, register, say)
+    else:
+        steps.check(settings, say)
 
 
 @main.command()
@@ -255,7 +275,8 @@ def estimate(study: str) -> None:
 
 @main.command()
 @click.argument("study")
-def release(study: str) -> None:
+@click.option("--let-wait", is_flag=True, help="A release that is staged ends with 0, not with 2.")
+def release(study: str, let_wait: bool) -> None:
     """Publish STUDY as one immutable folder.
 
     Marts, estimates, figures, pages and evidence; `current` moves to it in one step, unless
@@ -267,7 +288,12 @@ def release(study: str) -> None:
     """
     from etl import steps
 
-    steps.release(Settings.from_environment(), study, say)
+    try:
+        steps.release(Settings.from_environment(), study, say)
+    except StagedError as error:
+        if not let_wait:
+            raise
+        say(str(error))
 
 
 @main.command()
@@ -292,7 +318,11 @@ def preview(study: str) -> None:
 @click.argument("study")
 @click.option("--by", help="Who has looked; needed where something is outside the bounds.")
 @click.option("--reason", help="Why it is right; the ledger keeps it.")
-def promote(study: str, by: str | None, reason: str | None) -> None:
+@click.option(
+    "--release", "release_id", metavar="ID",
+    help="The one that was looked at; refused where a newer one is staged by now.",
+)  # fmt: skip
+def promote(study: str, by: str | None, reason: str | None, release_id: str | None) -> None:
     """Make the staged release of STUDY the live one.
 
     \b
@@ -301,7 +331,7 @@ def promote(study: str, by: str | None, reason: str | None) -> None:
     """
     from etl import steps
 
-    click.echo(steps.promote(Settings.from_environment(), study, by, reason))
+    click.echo(steps.promote(Settings.from_environment(), study, by, reason, release_id))
 
 
 @main.command()
@@ -387,16 +417,23 @@ def show(study: str) -> None:
 
 
 @main.command()
-def status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Everything that holds, for programs.")
+def status(as_json: bool) -> None:
     """Tell whether anything is new since the last release.
+
+    With --json: of each register which deliveries are in force, with rows, hashes and the day up to
+    which it is complete; what the lake was linked from; of each study which release is live, and
+    which is staged.
 
     \b
     Example:
         kobling status
+        kobling status --json
     """
     from etl import steps
 
-    click.echo(steps.status(Settings.from_environment()))
+    settings = Settings.from_environment()
+    click.echo(json.dumps(steps.state(settings), indent=2) if as_json else steps.status(settings))
 
 
 @main.command()

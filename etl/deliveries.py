@@ -29,6 +29,8 @@ from etl.home import file_hash, for_owner_only, read_json, remove, replace_json
 from etl.registers import Register
 
 MANIFEST = "manifest.json"
+# An empty file that whoever brings a delivery puts beside its files, last: now all of it is there.
+FLAG = "delivered"
 FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
 # A year, or a month or quarter of one: 2005, 2005-03, 2005Q1. It becomes a folder's name.
 PERIOD = re.compile(r"\d{4}(?:[-_]?(?:\d{2}|[QqHh]\d))?")
@@ -93,6 +95,11 @@ def find(inbox: Path) -> list[Path]:
             "patobank/2024-06-01/. Sort the files into such folders."
         )
     return found
+
+
+def is_flagged(folder: Path) -> bool:
+    """Whether whoever brought a delivery has said that all of it is there."""
+    return (folder / FLAG).is_file()
 
 
 def of_register(deliveries: Path, register: Register) -> list[Path]:
@@ -384,7 +391,11 @@ def receive(
     remove(copy.parents[1])
     _hold_to_plain_files(source)
     try:
-        shutil.copytree(source, copy, symlinks=True)
+        # The flag is a word to us, and no part of what the keeper delivers.
+        shutil.copytree(
+            source, copy, symlinks=True,
+            ignore=lambda folder, _: [FLAG] if Path(folder) == source else [],
+        )  # fmt: skip
         if not (copy / MANIFEST).exists():
             replace_json(
                 copy / MANIFEST,

@@ -22,11 +22,14 @@ def without_numbers(text: str) -> str:
 
 
 class KoblingError(Exception):
-    """Refused for a reason a person can act on; the CLI prints it in one line and exits with 2.
+    """Refused for a reason a person can act on; the CLI prints it in one line and exits with 2,
+    or another `exit_status` where the same command may well be taken a little later.
 
     What looks like a personal number is taken out of the message, wherever it came from: a file's
     name or a manifest may hold one, and messages go to logs and the ledger.
     """
+
+    exit_status = 2
 
     def __init__(self, message: str) -> None:
         super().__init__(LIKE_A_NUMBER.sub("(a number, not shown)", message))
@@ -34,6 +37,12 @@ class KoblingError(Exception):
 
 class SettingsError(KoblingError):
     """The environment or a key asks for something that cannot be."""
+
+
+class BusyError(KoblingError):
+    """Another process has what this one needs, and will have done with it."""
+
+    exit_status = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class DeliveryError(KoblingError):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from etl.errors import LinkageError, SettingsError
+from etl.errors import BusyError, LinkageError, SettingsError
 from etl.settings import Settings
 
 MIN_KEY_BYTES = 32
@@ -168,7 +168,7 @@ def one_writer(home: Home) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(
+            raise BusyError(
                 f"{home.root}: another kobling command is writing here. "
                 "Expected to be the only one. Wait until it has ended, then start again."
             ) from None
@@ -189,7 +189,7 @@ def connect(
                 f"{database}: not readable as a DuckDB file. Expected the one that `kobling "
                 "select` writes. Take it away and run `kobling run`, which makes it from the lake."
             ) from None
-        raise SettingsError(
+        raise BusyError(
             f"{database}: another process has it open. DuckDB lets one process write, and none "
             "read meanwhile; releases can always be read. Close the other one, then start again."
         ) from None

@@ -9,6 +9,7 @@ from etl.steps.asking import (
     settings_that_differ,
     settings_told,
     settings_written,
+    state,
     status,
     study_check,
     study_compare,
@@ -23,7 +24,7 @@ from etl.steps.checking import check
 from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
 from etl.steps.exporting import export_study
-from etl.steps.landing import land, put_aside_list, quarantine_as_given
+from etl.steps.landing import check_landed, land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
 from etl.steps.promoting import preview, promote, rollback
 from etl.steps.receiving import receive, receive_from_database
@@ -34,6 +35,7 @@ from etl.steps.selecting import select, select_key
 
 __all__ = [
     "check",
+    "check_landed",
     "confirm",
     "diff",
     "erase",
@@ -61,6 +63,7 @@ __all__ = [
     "settings_that_differ",
     "settings_told",
     "settings_written",
+    "state",
     "status",
     "study_check",
     "study_compare",

@@ -10,13 +10,13 @@ from etl.home import Home, connect, digest, one_writer, open_home, read_json, re
 from etl.landing import NO_PERIOD, Current, current, newest_complete_to
 from etl.pseudonym import key_id
 from etl.settings import Settings
-from etl.steps.wording import Say
+from etl.steps.wording import Say, accounted
 
 
 def link(settings: Settings, say: Say) -> bool:
     """Put persons in place of numbers, for every (table, period) that is not linked already."""
     home = open_home(settings)
-    with one_writer(home):
+    with accounted(say, home.landing) as account, one_writer(home):
         entries = current(home)
         keys = restricted.keys_of(settings)
         code = evidence.code_hash(settings.project)
@@ -76,6 +76,7 @@ def link(settings: Settings, say: Say) -> bool:
         )
         for name in registers.catalogue():
             say(_linkage_line(name, flow))
+        account.rows_in, account.rows_out = linked + unlinked, linked
         return True
 
 

@@ -32,13 +32,28 @@ def preview(settings: Settings, study: str) -> str:
     )
 
 
-def promote(settings: Settings, study: str, by: str | None, reason: str | None) -> str:
-    """Make the staged release the live one; outside the bounds only with a name and a reason."""
+def promote(
+    settings: Settings,
+    study: str,
+    by: str | None,
+    reason: str | None,
+    release_id: str | None = None,
+) -> str:
+    """Make the staged release the live one; outside the bounds only with a name and a reason.
+
+    `release_id` is the beginning of the id of the one that was looked at: while somebody looked, a
+    newer one may have taken its place, and that is not the one that was signed.
+    """
     from etl import difference
 
     home = open_home(settings)
     with one_writer(home):
         place = _staged(home, study)
+        if release_id and not place.name.startswith(release_id):
+            raise ReleaseError(
+                f"{study}: release {place.name} is staged, and no longer {release_id}. Expected "
+                f"the one that was looked at. Look at this one: `kobling preview {study}`."
+            )
         live = live_release(settings, study)
         outside = difference.outside_bounds(difference.compare(live, place), settings.bounds)
         if outside and not (by and reason):

@@ -15,8 +15,8 @@ from etl.home import Home, connect, file_hash, one_writer, open_home, read_json,
 from etl.settings import ALWAYS, BY_HAND, Bounds, Settings
 from etl.steps.checking import data_docs_of
 from etl.steps.estimating import estimated_key, evidence_keys, plan_of
-from etl.steps.selecting import dbt_docs_of, select_key
-from etl.steps.wording import Say
+from etl.steps.selecting import dbt_docs_of, rows_of, select_key
+from etl.steps.wording import Say, accounted
 
 # What a release is made of; the rest of its keys is what it was held against.
 MADE_OF = ("data", "definition", "code")
@@ -30,7 +30,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
     """
     definition = studies.read(settings.project, study)
     home = open_home(settings)
-    with one_writer(home):
+    with accounted(say, home.warehouse) as account, one_writer(home):
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         live = releases.current(home, study)
@@ -57,18 +57,23 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                 wanted,
                 lambda folder: _fill_release(settings, home, con, definition, keys, folder),
             )
+            account.rows_in = rows_of(con, "marts") + rows_of(con, "analysis")
+        account.rows_out = releases.rows_of(place)
         outside = _outside_bounds(settings, live, place)
-        if reasons := _reasons_to_look(settings, home, study, live, keys, outside):
+        reasons = _reasons_to_look(settings, home, study, live, keys, outside)
+        if reasons:
             _tell_staged(settings, home, study, place, keys, reasons)
-            raise StagedError(
-                f"{study}: release {wanted} is staged and not live: {'; '.join(reasons)}. Expected "
-                f"somebody to look. `kobling preview {study}` shows what would change, `kobling "
-                f"promote {study}` makes it live; until then {live.name} is."
-            )
-        releases.promote(home, study, wanted)
-        tell_released(settings, home, study, place, keys, outside_bounds=outside)
-        say(f"{study}: release {wanted} is live")
-        return place
+        else:
+            releases.promote(home, study, wanted)
+            tell_released(settings, home, study, place, keys, outside_bounds=outside)
+            say(f"{study}: release {wanted} is live")
+    if reasons:
+        raise StagedError(
+            f"{study}: release {wanted} is staged and not live: {'; '.join(reasons)}. Expected "
+            f"somebody to look. `kobling preview {study}` shows what would change, `kobling "
+            f"promote {study}` makes it live; until then {live.name} is."
+        )
+    return place
 
 
 def _outside_bounds(settings: Settings, live: Path | None, place: Path) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from etl import deliveries, evidence, registers, restricted, studies
 from etl import release as releases
-from etl.errors import KoblingError, StagedError
+from etl.errors import DeliveryError, KoblingError, StagedError
 from etl.home import Home, file_hash, open_home, read_json
 from etl.landing import current, record
 from etl.settings import Settings
@@ -19,15 +19,28 @@ from etl.steps.wording import Say, n_of
 
 
 def run(settings: Settings, inbox: Path | None, say: Say, say_step: Say) -> None:
-    """All steps in order, in one process."""
+    """All steps in order, in one process.
+
+    A delivery that is refused, when it is received or landed, keeps none of the others from being
+    landed; nothing is linked after it.
+    """
+    refusals = []
     if inbox:
         say_step("receive")
-        receive(settings, inbox, None, say)
-    if already := nothing_new(settings):
+        try:
+            receive(settings, inbox, None, say)
+        except DeliveryError as error:
+            refusals.append(str(error))
+    if not refusals and (already := nothing_new(settings)):
         say(already)
         return
     say_step("land")
-    land(settings, None, say)
+    try:
+        land(settings, None, say)
+    except DeliveryError as error:
+        refusals.append(str(error))
+    if refusals:
+        raise DeliveryError("\n".join(refusals))
     say_step("link")
     link(settings, say)
     say_step("select")
