@@ -367,9 +367,10 @@ def export(study: str) -> None:
     Example:
         kobling export dlms
     """
-    from etl import steps
+    # Loads the solver of disclosure control, which no other step needs.
+    from etl.steps.exporting import export_study
 
-    click.echo(steps.export_study(Settings.from_environment(), study, say))
+    click.echo(export_study(Settings.from_environment(), study, say))
 
 
 @main.command()

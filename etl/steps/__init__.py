@@ -23,7 +23,6 @@ from etl.steps.asking import (
 from etl.steps.checking import check
 from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
-from etl.steps.exporting import export_study
 from etl.steps.landing import check_landed, land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
 from etl.steps.promoting import preview, promote, rollback
@@ -41,7 +40,6 @@ __all__ = [
     "erase",
     "estimate",
     "evidence_keys",
-    "export_study",
     "land",
     "link",
     "nothing_new",
