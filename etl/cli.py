@@ -298,7 +298,11 @@ def release(study: str, let_wait: bool) -> None:
 
 @main.command()
 @click.argument("study")
-def preview(study: str) -> None:
+@click.option(
+    "--page", type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write it as a page, with a picture of the rows by year.",
+)  # fmt: skip
+def preview(study: str, page: Path | None) -> None:
     """Show what the staged release of STUDY would change.
 
     A release is staged, and not live, where KOBLING_PROMOTE is by_hand, or within_bounds and
@@ -307,11 +311,11 @@ def preview(study: str) -> None:
 
     \b
     Example:
-        kobling preview dlms
+        kobling preview dlms --page preview.html
     """
     from etl import steps
 
-    click.echo(steps.preview(Settings.from_environment(), study))
+    click.echo(steps.preview(Settings.from_environment(), study, page))
 
 
 @main.command()
@@ -399,6 +403,54 @@ def run(inbox: Path | None) -> None:
     for study in steps.study_names(settings):
         click.echo()
         click.echo(steps.summary(settings, study))
+
+
+@main.command()
+@click.option("--register", help="Only this register.")
+@click.option(
+    "--period", help="Only what counts for this year, or part of one, as 2005 or 2005-03."
+)
+@click.option("--again", is_flag=True, help="Also what was read by the present contracts and code.")
+@click.option("--by", help="Who asks for it; the ledger keeps it.")
+@click.option("--reason", help="Why; the ledger keeps it.")
+def backfill(
+    register: str | None, period: str | None, again: bool, by: str | None, reason: str | None
+) -> None:
+    """Land old deliveries anew by today's contracts.
+
+    What counts and was read by other contracts or code is read again, a delivery whole, and all
+    that follows is built. A release that comes of it is staged: `kobling preview`, then `kobling
+    promote`. Without --by and --reason it tells what would be done and about how long that takes.
+    A delivery that is refused now counts as it was landed before.
+
+    \b
+    Example:
+        kobling backfill --register patobank
+        kobling backfill --register patobank --period 2003 --by "K. Hansen" \\
+            --reason "contract 1.3.0 reads the specimen number"
+    """
+    from etl import steps
+
+    settings = Settings.from_environment()
+    steps.backfill(settings, register, period, again, by, reason, say, say_step)
+
+
+@main.command()
+@click.argument("release_id", metavar="RELEASE")
+def rebuild(release_id: str) -> None:
+    """Build the data of an earlier RELEASE again from the landing.
+
+    Landed files are never changed, so what counted then is still there. It is linked, selected,
+    checked, estimated and released by today's code, beside everything; which release is live does
+    not change. Tells what differs from RELEASE, which is named study/id or study/current.
+
+    \b
+    Example:
+        kobling rebuild dlms/37fab6a1df6e
+    """
+    from etl import steps
+
+    steps.rebuild(Settings.from_environment(), release_id, say, say_step)
 
 
 @main.command()

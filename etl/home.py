@@ -10,7 +10,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,11 +159,13 @@ def open_home(settings: Settings) -> Home:
 
 
 @contextmanager
-def one_writer(home: Home) -> Iterator[None]:
+def one_writer(home: Home) -> Iterator[Callable[[], float]]:
     """Let one command write at a time; a second is refused at once instead of waiting in the dark.
 
-    The lock is the kernel's, so it goes with the process however it ends.
+    The lock is the kernel's, so it goes with the process however it ends. Gives how many seconds it
+    has been held, for the ledger.
     """
+    began = time.monotonic()
     home.state.mkdir(parents=True, exist_ok=True)
     with (home.state / "writer.lock").open("a") as lock:
         try:
@@ -172,7 +175,7 @@ def one_writer(home: Home) -> Iterator[None]:
                 f"{home.root}: another kobling command is writing here. "
                 "Expected to be the only one. Wait until it has ended, then start again."
             ) from None
-        yield
+        yield lambda: round(time.monotonic() - began, 1)
 
 
 def connect(

@@ -68,7 +68,7 @@ def released(home: Home, entries: list[dict], say: Callable[[str], None]) -> Ite
     told = {
         f"{e.get('study')}/{e.get('release')}": e
         for e in entries
-        if e.get("event") in ("staged", "released")
+        if e.get("event") in ("staged", "released", "rebuilt")
     }
     there = releases.all_of(home)
     for name in sorted(told.keys() - set(there)):

@@ -4,17 +4,22 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import duckdb
 import pytest
 from click.testing import CliRunner
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
 
 from etl import difference, ledger, release, steps
 from etl.cli import main
 from etl.difference import compare, outside_bounds
 from etl.errors import ReleaseError, SettingsError
 from etl.home import Home
+from etl.report.preview import RED, preview_page
+from etl.report.preview import draw as drawing_of_years
 from etl.settings import ALWAYS, BY_HAND, WITHIN_BOUNDS, Bounds, Settings
 from etl.steps.exporting import export_study
 from tests import story
@@ -181,6 +186,44 @@ def test_releases_with_other_tables_are_not_compared_in_silence(tmp_path):
         "verdicts: the two releases have other tables and cannot be compared",
     ]
     assert "not compared" in difference.told(found)
+
+
+def test_the_page_of_a_preview_shows_what_differs_and_asks_no_server(tmp_path):
+    after = {**years(y2001=1000, y2002=500, y2003=1000, y2004=980),
+             "exclusion_reasons": [("1", "2001-01-01", "resident", False)]}  # fmt: skip
+    live, staged = (
+        released(tmp_path, "aaaa00000001", **years(**BEFORE)),
+        released(tmp_path, "bbbb00000002", **after),
+    )
+    found = compare(live, staged)
+    outside = outside_bounds(found, Bounds())
+    page = preview_page(found, outside, "mock")
+    text = re.sub(r"<[^>]+>", " ", page)
+    for words in (*outside, "dlms/aaaa00000001", "promote dlms --by NAME"):
+        assert escape(words, quote=False) in text
+    rows = re.findall(r"lpr2\.t_adm (\d{4}) ([\d,]+) ([\d,]+) ([\d,]+)", " ".join(text.split()))
+    assert rows == [("2002", "1,000", "1,000", "500"), ("2004", "833", "0", "980")]
+    assert page.count("<svg") == 1
+    assert not re.search(r'(src|href)="(?!#)', page)
+    assert preview_page(found, outside, "mock") == page
+    same = compare(live, live)
+    assert "Nothing is outside the bounds." in preview_page(same, [], "mock")
+
+
+def test_every_table_that_comes_by_year_has_a_panel_and_a_mark_where_it_differs():
+    def year(period: str, before: int, after: int) -> dict:
+        return {"period": period, "n_before": before, "n_after": after}
+
+    tables = {
+        "a.one": [year("2001", 5, 5), year("2002", 5, 4), year("2003", 0, 6)],
+        "a.two": [year("2001", 7, 7), year("2002", 7, 7)],
+    }
+    artists = drawing_of_years(tables).figure.artists
+    assert (
+        sum(getattr(one, "get_facecolor", lambda: None)() == to_rgba(RED) for one in artists) == 2
+    )
+    lengths = sorted(len(line.get_xdata()) for line in artists if isinstance(line, Line2D))
+    assert lengths == [2, 2, 2, 2, 2, 3]  # two axes; the live line ends where the year is not there
 
 
 # ------------------------------------------------------------------ the whole way

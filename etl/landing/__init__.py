@@ -24,6 +24,7 @@ from etl.landing.records import (
     accepted,
     current,
     forget_put_back,
+    keep_earlier,
     newest_complete_to,
     put_aside,
     put_back,
@@ -46,6 +47,7 @@ __all__ = [
     "accepted",
     "current",
     "forget_put_back",
+    "keep_earlier",
     "newest_complete_to",
     "parse",
     "put_aside",
@@ -64,6 +66,7 @@ class Parsed:
 
     delivery: Delivery
     scratch: Path
+    rules: str = ""
     files: list[LandedFile] = field(default_factory=list)
     spans: dict[str, over_time.Span] = field(default_factory=dict)  # by path
 
@@ -78,10 +81,12 @@ def parse(
     population: str,
     keys: restricted.Keys,
     unpack_times: int = UNPACK_TIMES,
+    rules: str = "",
 ) -> Parsed:
     """Read every file of a delivery into scratch, typed, with its quarantine and findings.
 
-    What is read of the rows is written locked; `con` is unlocked for it.
+    What is read of the rows is written locked; `con` is unlocked for it. `rules` is the hash of
+    the code and the contracts that it is read by.
 
     Raises:
         DeliveryError: a file is unreadable, a column is missing, renamed, doubled or retyped, the
@@ -93,7 +98,7 @@ def parse(
     scratch = home.scratch / f"land-{delivery.register.name}-{delivery.folder.name}"
     remove(scratch)
     scratch.mkdir(mode=0o700, parents=True)
-    parsed = Parsed(delivery, scratch)
+    parsed = Parsed(delivery, scratch, rules)
     unreadable: dict[tuple[str, str], int] = {}
     rows: dict[str, int] = {}
     for file in delivery.files:
@@ -142,6 +147,7 @@ def accept(home: Home, parsed: Parsed, checks: list[dict]) -> None:
             "coverage": delivery.coverage,
             "manifest_sha256": delivery.manifest_sha256,
             "contract_version": delivery.register.version,
+            "rules": parsed.rules,
             "files": [vars(file) for file in parsed.files],
             "findings": [vars(finding) for finding in told],
             "checks": checks,
@@ -190,7 +196,9 @@ def _parse_file(
     )  # fmt: skip
     period = file.period or NO_PERIOD
     # The same file under the same contract and rules always lands under the same name.
-    identity = digest([file.sha256, register.version, register.name, file.table, period])[:16]
+    identity = digest(
+        [file.sha256, register.version, register.name, file.table, period, parsed.rules]
+    )[:16]
     parsed.spans[file.path] = over_time.Span(judged.years, judged.last_day)
     outcome = LandedFile(
         file.path,

@@ -7,7 +7,7 @@ import duckdb
 
 from etl import restricted
 from etl.errors import LIKE_A_NUMBER
-from etl.home import Home, read_json, remove
+from etl.home import Home, read_json, remove, replace_json
 
 NO_PERIOD = "all"
 
@@ -26,6 +26,11 @@ class LandedFile:
     quarantined: dict[str, int]
     findings: dict[str, int]
     content: str  # name of the landed file: the same content always has the same name
+
+    @property
+    def identity(self) -> str:
+        """The file's content and what it was read by; the rest of its name is where it came in."""
+        return self.content.rpartition(".")[2]
 
 
 def record(home: Home, register: str, folder: str) -> dict | None:
@@ -54,6 +59,13 @@ def put_back(home: Home, register: str, folder: str) -> None:
     path = home.accepted / register / f"{folder}.json"
     if path.exists():
         path.replace(_earlier(path))
+
+
+def keep_earlier(home: Home, register: str, folder: str) -> None:
+    """Before a delivery is landed anew: it counts as it was until then, and what was landed of it
+    stays until `forget_put_back`."""
+    path = home.accepted / register / f"{folder}.json"
+    replace_json(_earlier(path), read_json(path))
 
 
 def _earlier(path: Path) -> Path:

@@ -9,6 +9,7 @@ from etl.report.curves import cumulative_incidence
 from etl.report.forest import forest_plot
 from etl.report.linkage import Linkage, linkage_flow
 from etl.report.page import DATA_DOCS, DBT_DOCS, FIGURES, index_page
+from etl.report.preview import preview_page
 from etl.report.stability import stability_strip
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "forest_plot",
     "index_page",
     "linkage_flow",
+    "preview_page",
     "stability_strip",
 ]

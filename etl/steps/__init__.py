@@ -20,12 +20,14 @@ from etl.steps.asking import (
     study_why,
     verify,
 )
+from etl.steps.backfilling import backfill
 from etl.steps.checking import check
 from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
 from etl.steps.landing import check_landed, land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
 from etl.steps.promoting import preview, promote, rollback
+from etl.steps.rebuilding import rebuild
 from etl.steps.receiving import receive, receive_from_database
 from etl.steps.releasing import release, summary
 from etl.steps.requests import erase, person_behind, person_held, rotate_key
@@ -33,6 +35,7 @@ from etl.steps.road import nothing_new, run
 from etl.steps.selecting import select, select_key
 
 __all__ = [
+    "backfill",
     "check",
     "check_landed",
     "confirm",
@@ -50,6 +53,7 @@ __all__ = [
     "promote",
     "put_aside_list",
     "quarantine_as_given",
+    "rebuild",
     "receive",
     "receive_from_database",
     "release",

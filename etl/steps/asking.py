@@ -10,6 +10,7 @@ from etl.errors import KoblingError, SettingsError, StudyError
 from etl.home import Home, connect, digest, open_home, read_json, replace_text
 from etl.landing import current, newest_complete_to, record
 from etl.settings import COMMENTED, FILE, Said, Settings, said
+from etl.steps.backfilling import outdated
 from etl.steps.estimating import evidence_keys
 from etl.steps.landing import standing
 from etl.steps.releasing import live_release
@@ -182,7 +183,7 @@ def status(settings: Settings) -> str:
     if home.root.exists():
         open_home(settings)
     if already := nothing_new(settings):
-        return already
+        return "\n".join([already, *_landed_by_others(settings, home)])
     if not home.deliveries.exists():
         return f"{home.root}: nothing has been received. Start with `kobling receive INBOX`."
     told = []
@@ -196,6 +197,7 @@ def status(settings: Settings) -> str:
             evidence_keys(settings, home, study)
     except KoblingError as error:
         told.append(str(error))
+    told += _landed_by_others(settings, home)
     return "\n".join([*told, "There is work to do: `kobling run`."])
 
 
@@ -244,3 +246,13 @@ def _state_of_register(home: Home, name: str) -> dict:
         "not_landed": [folder.name for folder in waiting],
         "refused": refused,
     }
+
+
+def _landed_by_others(settings: Settings, home: Home) -> list[str]:
+    """A sentence where deliveries that count were read by other contracts or code."""
+    if not (old := outdated(settings, home)):
+        return []
+    return [
+        f"{n_of(len(old), 'delivery', 'deliveries')} landed by other contracts or code than the "
+        "present. `kobling backfill` tells more, and lands them anew."
+    ]

@@ -32,7 +32,7 @@ def check(settings: Settings, say: Say) -> None:
     from etl import quality
 
     home = open_home(settings)
-    with accounted(say, home.warehouse) as account, one_writer(home):
+    with accounted(say, home.warehouse) as account, one_writer(home) as seconds:
         refresh = require_warehouse(settings, home)
         excepted = exceptions(home)
         with connect(settings, home.warehouse) as con:
@@ -74,6 +74,7 @@ def check(settings: Settings, say: Say) -> None:
             failing=sorted({result.name for result in results if result.status == "fail"}),
             waived=sorted(waived),
             confirmed_rows=sum(result.n_confirmed for result in results),
+            seconds=seconds() if is_new else None,
         )
         if gate.state == "red":
             raise QualityError(

@@ -20,7 +20,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
 
     definition = studies.read(settings.project, study)
     home = open_home(settings)
-    with accounted(say, home.warehouse) as account, one_writer(home):
+    with accounted(say, home.warehouse) as account, one_writer(home) as seconds:
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         with connect(settings, home.warehouse) as con:
@@ -49,7 +49,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
         }
         replace_json(document_of_estimates, document)
         account.rows_out = len(document["risks"]) + len(document["contrasts"])
-        ledger.record(home, "estimated", study=study, key=wanted)
+        ledger.record(home, "estimated", study=study, key=wanted, seconds=seconds())
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
 
 

@@ -1,15 +1,18 @@
 """Received files are read as they are typed by contract; what cannot be is put aside, with why."""
 
 import textwrap
+import time
 from pathlib import Path
 
-from etl import deliveries, ledger, registers, restricted
+from etl import deliveries, evidence, ledger, registers, restricted
 from etl.errors import DeliveryError, KoblingError, QualityError
 from etl.home import Home, connect, file_hash, for_owner_only, one_writer, open_home
 from etl.landing import (
     LandedFile,
     accept,
     current,
+    forget_put_back,
+    keep_earlier,
     parse,
     put_aside,
     record,
@@ -47,6 +50,8 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
                     _take_into(account, record(home, name, folder.name))
             if refused_last:
                 refusals.append(refused_last)
+        if not restricted.erasure_of(home).exists():
+            forget_put_back(home)  # what a backfill that was killed has left
         for_owner_only(home.restricted, but=home.inbox)
     if refusals:
         raise DeliveryError("\n".join(refusals))
@@ -76,8 +81,12 @@ def land_one(
     say: Say,
     *,
     during_erasure: bool = False,
+    is_anew: bool = False,
 ) -> tuple[int, str | None]:
-    """Returns (1 if it landed now, the refusal that still stands)."""
+    """Returns (1 if it landed now, the refusal that still stands).
+
+    With `is_anew` a delivery that was accepted is read again; refused, it counts as it was.
+    """
     manifest = folder / deliveries.MANIFEST
     manifest_sha256 = file_hash(manifest) if manifest.is_file() else ""
     known = record(home, register, folder.name)
@@ -87,14 +96,20 @@ def land_one(
                 f"{folder}: the manifest has changed since the delivery was accepted. Expected "
                 "deliveries to stay as they came. Restore it; a correction is a new delivery."
             )
-        say(f"{name_of(folder)}: landed before, nothing new")
-        return 0, None
+        if not is_anew:
+            say(f"{name_of(folder)}: landed before, nothing new")
+            return 0, None
+        keep_earlier(home, register, folder.name)
+    began = time.monotonic()
     try:
         delivery = deliveries.read(folder)
         keys = restricted.keys_of(settings, during_erasure=during_erasure)
         with connect(settings) as con:
             say(f"{name_of(folder)}: reading {n_of(len(delivery.files), 'file')}")
-            parsed = parse(con, home, delivery, settings.population, keys, settings.unpack_times)
+            parsed = parse(
+                con, home, delivery, settings.population, keys, settings.unpack_times,
+                evidence.landing_rules(settings.project),
+            )  # fmt: skip
             checks = _check_landing(con, parsed)
     except DeliveryError as error:
         if not known:
@@ -103,7 +118,7 @@ def land_one(
         return 0, str(error)
     accept(home, parsed, checks)
     decided = record(home, register, folder.name)
-    tell_accepted(home, decided)
+    tell_accepted(home, decided, seconds=round(time.monotonic() - began, 1))
     landed = sum(file.landed for file in parsed.files)
     quarantined = sum(sum(file.quarantined.values()) for file in parsed.files)
     findings = sum(sum(file.findings.values()) for file in parsed.files)

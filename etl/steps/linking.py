@@ -16,7 +16,7 @@ from etl.steps.wording import Say, accounted
 def link(settings: Settings, say: Say) -> bool:
     """Put persons in place of numbers, for every (table, period) that is not linked already."""
     home = open_home(settings)
-    with accounted(say, home.landing) as account, one_writer(home):
+    with accounted(say, home.landing) as account, one_writer(home) as seconds:
         entries = current(home)
         keys = restricted.keys_of(settings)
         code = evidence.code_hash(settings.project)
@@ -72,8 +72,9 @@ def link(settings: Settings, say: Say) -> bool:
         linked = sum(row["rows"] for row in flow if row["stage"] == "linked")
         unlinked = sum(row["rows"] for row in flow if row["stage"] == "unlinked")
         ledger.record(
-            home, "linked", key=wanted, key_id=keys.key_id, linked=linked, unlinked=unlinked
-        )
+            home, "linked", key=wanted, key_id=keys.key_id, linked=linked, unlinked=unlinked,
+            seconds=seconds(),
+        )  # fmt: skip
         for name in registers.catalogue():
             say(_linkage_line(name, flow))
         account.rows_in, account.rows_out = linked + unlinked, linked

@@ -5,21 +5,24 @@ from pathlib import Path
 from etl import ledger
 from etl import release as releases
 from etl.errors import ReleaseError
-from etl.home import Home, one_writer, open_home
+from etl.home import Home, one_writer, open_home, replace_text
 from etl.settings import Settings
 from etl.steps.releasing import live_release, tell_released
 from etl.steps.wording import hold_words
 
 
-def preview(settings: Settings, study: str) -> str:
-    """What the staged release would change, and what of it is outside the bounds."""
-    from etl import difference
+def preview(settings: Settings, study: str, page: Path | None = None) -> str:
+    """What the staged release would change, and what of it is outside the bounds; with `page` also
+    as a page with a picture of the rows by year."""
+    from etl import difference, report
 
     home = open_home(settings)
     place = _staged(home, study)
     live = live_release(settings, study)
     found = difference.compare(live, place)
     outside = difference.outside_bounds(found, settings.bounds)
+    if page:
+        replace_text(page, report.preview_page(found, outside, settings.population))
     return "\n".join(
         [
             difference.told(found),

@@ -175,7 +175,7 @@ def _record_received(home: Home, place: Path) -> None:
     )
 
 
-def tell_accepted(home: Home, entry: dict) -> None:
+def tell_accepted(home: Home, entry: dict, **more: object) -> None:
     """Write into the ledger how many rows of a delivery landed and were put aside."""
     landed = sum(file["landed"] for file in entry["files"])
     quarantined = sum(sum(file["quarantined"].values()) for file in entry["files"])
@@ -187,6 +187,7 @@ def tell_accepted(home: Home, entry: dict) -> None:
         rows=landed + quarantined,
         landed=landed,
         quarantined=quarantined,
+        **more,
     )
 
 

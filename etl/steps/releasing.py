@@ -30,7 +30,7 @@ def release(settings: Settings, study: str, say: Say) -> Path:
     """
     definition = studies.read(settings.project, study)
     home = open_home(settings)
-    with accounted(say, home.warehouse) as account, one_writer(home):
+    with accounted(say, home.warehouse) as account, one_writer(home) as seconds:
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         live = releases.current(home, study)
@@ -62,10 +62,12 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         outside = _outside_bounds(settings, live, place)
         reasons = _reasons_to_look(settings, home, study, live, keys, outside)
         if reasons:
-            _tell_staged(settings, home, study, place, keys, reasons)
+            _tell_staged(settings, home, study, place, keys, reasons, seconds())
         else:
             releases.promote(home, study, wanted)
-            tell_released(settings, home, study, place, keys, outside_bounds=outside)
+            tell_released(
+                settings, home, study, place, keys, outside_bounds=outside, seconds=seconds()
+            )
             say(f"{study}: release {wanted} is live")
     if reasons:
         raise StagedError(
@@ -116,6 +118,7 @@ def _tell_staged(
     place: Path,
     keys: dict[str, str],
     reasons: list[str],
+    seconds: float,
 ) -> None:
     told = [
         (entry["event"], entry["release"])
@@ -123,7 +126,10 @@ def _tell_staged(
         if entry["study"] == study
     ]
     if told[-1:] != [("staged", place.name)]:
-        tell_released(settings, home, study, place, keys, event="staged", outside_bounds=reasons)
+        tell_released(
+            settings, home, study, place, keys, event="staged", outside_bounds=reasons,
+            seconds=seconds,
+        )  # fmt: skip
     releases.stage(home, study, place.name)
 
 

@@ -17,7 +17,7 @@ def select(settings: Settings, say: Say) -> bool:
     from etl.quality import rates
 
     home = open_home(settings)
-    with accounted(say, home.linked) as account, one_writer(home):
+    with accounted(say, home.linked) as account, one_writer(home) as seconds:
         wanted = select_key(settings, home)
         if _built_key(settings, home) == wanted:
             say("selection: nothing new")
@@ -50,7 +50,7 @@ def select(settings: Settings, say: Say) -> bool:
         for old in home.state.glob("d*-docs-*.html"):
             if wanted not in old.name:
                 remove(old)
-        ledger.record(home, "selected", key=wanted)
+        ledger.record(home, "selected", key=wanted, seconds=seconds())
         return True
 
 
@@ -110,9 +110,9 @@ def require_warehouse(settings: Settings, home: Home) -> str:
 
 
 def data_id_of(settings: Settings, home: Home) -> str:
-    """What was delivered and counts, and the pseudonym key, in one hash."""
+    """What was delivered and counts, how it was read, and the pseudonym key, in one hash."""
     return evidence.data_hash(
-        [[*entry.slot, entry.file.sha256] for entry in current(home)],
+        [[*entry.slot, entry.file.sha256, entry.file.identity] for entry in current(home)],
         newest_complete_to(home),
         restricted.keys_of(settings).key_id,
     )

@@ -1,0 +1,182 @@
+"""Deliveries of old landed anew by today's contracts and code, as a refresh that waits."""
+
+import statistics
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from etl import evidence, ledger, registers
+from etl.errors import DeliveryError, SettingsError, StagedError
+from etl.home import Home, one_writer, open_home
+from etl.landing import Current, accepted, current, forget_put_back, record
+from etl.settings import BY_HAND, Settings
+from etl.steps.landing import land_one
+from etl.steps.receiving import tell_what_a_kill_left_untold
+from etl.steps.road import run
+from etl.steps.wording import Say, hold_words, n_of
+
+# How many of the last times a step tells how long it will take.
+LAST_TIMES = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a backfill would land anew: deliveries with rows in force that are asked for."""
+
+    folders: tuple[tuple[str, str], ...]  # register and folder, in the order in which they count
+    rows: int
+    files: int
+
+
+def backfill(
+    settings: Settings,
+    register: str | None,
+    period: str | None,
+    is_again: bool,
+    by: str | None,
+    reason: str | None,
+    say: Say,
+    say_step: Say,
+) -> None:
+    """Land anew what counts and was read by other contracts or code, then stage what follows.
+
+    `register` and `period` narrow it; with `is_again` also what was read by the present ones.
+    Without `by` and `reason` it is only told what would be done, and how long that took before. A
+    delivery that is refused now counts as it was, and nothing is released.
+    """
+    home = open_home(settings)
+    plan = _plan(settings, home, register, period, is_again)
+    if not plan.folders:
+        say(
+            "nothing to land anew: all that counts was read by the present contracts and code. "
+            "--again reads it once more"
+        )
+        return
+    say(_told(home, plan))
+    if by is None or reason is None:
+        say("nothing is changed; with --by and --reason it is done")
+        return
+    hold_words("--by", by)
+    hold_words("--reason", reason)
+    say_step("land")
+    with one_writer(home) as seconds:
+        tell_what_a_kill_left_untold(home)
+        before = _rows_of(home, plan)
+        refusals = []
+        for name, folder in plan.folders:
+            place = home.deliveries / name / folder
+            _, refused = land_one(settings, home, name, place, None, say, is_anew=True)
+            refusals += [refused] if refused else []
+        forget_put_back(home)
+        for slot, was, now in _changed(before, _rows_of(home, plan)):
+            say(f"{slot}: {was:,} rows landed before, now {now:,}")
+        ledger.record(
+            home, "backfilled", register=register, period=period, by=by, reason=reason,
+            deliveries=["/".join(one) for one in plan.folders], refused=len(refusals),
+            rows=plan.rows, seconds=seconds(),
+        )  # fmt: skip
+    if refusals:
+        raise DeliveryError(
+            "\n".join(f"{refused} It counts as it was landed before." for refused in refusals)
+        )
+    # What old deliveries say now is looked at before it is live, whatever the setting.
+    with suppress(StagedError):  # told as it was staged, and what was asked for
+        run(replace(settings, promote=BY_HAND), None, say, say_step)
+
+
+def outdated(settings: Settings, home: Home) -> list[str]:
+    """register/folder of what counts and was read by other contracts or code than the present."""
+    plan = _plan(settings, home, None, None, is_again=False)
+    return ["/".join(one) for one in plan.folders]
+
+
+def _plan(
+    settings: Settings, home: Home, register: str | None, period: str | None, is_again: bool
+) -> Plan:
+    if register:
+        registers.register(register)
+    in_force = current(home)
+    asked = [
+        entry
+        for entry in in_force
+        if register in (None, entry.register) and period in (None, entry.file.period)
+    ]
+    if not asked and (register or period):
+        periods = sorted({e.file.period for e in in_force if register in (None, e.register)})
+        raise SettingsError(
+            f"{register or 'every register'}, {period or 'every period'}: nothing of it counts. "
+            f"Expected one of the periods {', '.join(periods) or 'of what was delivered: none'}."
+        )
+    present = evidence.landing_rules(settings.project)
+    wanted = {
+        (entry.register, entry.folder)
+        for entry in asked
+        if is_again or not _is_read_by(home, entry, present)
+    }
+    records = [one for one in accepted(home) if (one["register"], one["folder"]) in wanted]
+    return Plan(
+        tuple((one["register"], one["folder"]) for one in records),
+        sum(file["rows"] for one in records for file in one["files"]),
+        sum(len(one["files"]) for one in records),
+    )
+
+
+def _is_read_by(home: Home, entry: Current, rules: str) -> bool:
+    return record(home, entry.register, entry.folder).get("rules") == rules
+
+
+def _rows_of(home: Home, plan: Plan) -> dict[str, int]:
+    """Rows that landed, by register, table and period, of the deliveries of a plan."""
+    return {
+        f"{entry['register']}.{file['table']} {file['period']}": file["landed"]
+        for entry in accepted(home)
+        if (entry["register"], entry["folder"]) in plan.folders
+        for file in entry["files"]
+    }
+
+
+def _changed(before: dict[str, int], after: dict[str, int]) -> list[tuple[str, int, int]]:
+    return [
+        (slot, before.get(slot, 0), after.get(slot, 0))
+        for slot in sorted(before.keys() | after.keys())
+        if before.get(slot, 0) != after.get(slot, 0)
+    ]
+
+
+def _told(home: Home, plan: Plan) -> str:
+    what = (
+        f"{n_of(len(plan.folders), 'delivery', 'deliveries')} of "
+        f"{n_of(plan.files, 'file')} and {n_of(plan.rows, 'row')} to land anew, a delivery whole"
+    )
+    seconds = _seconds(home, plan.rows)
+    if seconds is None:
+        return f"{what}; how long it takes has not been measured here yet"
+    return f"{what}; about {_in_words(seconds)}, by the last times"
+
+
+def _seconds(home: Home, rows: int) -> float | None:
+    """How long it should take: landing by rows, each other step as the last times it ran, with
+    everything linked anew at the pace of the last times."""
+    entries = [e for e in ledger.entries(home, *_STEPS) if e.get("seconds") is not None]
+    of = {event: [e for e in entries if e["event"] == event] for event in _STEPS}
+    landed = [e for e in of["delivery accepted"] if e["rows"]][-LAST_TIMES:]
+    if not landed or not all(of[event] for event in ("linked", "selected", "checked")):
+        return None
+    total = rows * sum(e["seconds"] for e in landed) / sum(e["rows"] for e in landed)
+    total += max(e["seconds"] for e in of["linked"][-LAST_TIMES:])
+    for event in ("selected", "checked"):
+        total += statistics.median(e["seconds"] for e in of[event][-LAST_TIMES:])
+    for event in ("estimated", "released"):
+        studies = {e["study"] for e in of[event]}
+        for study in studies:
+            times = [e["seconds"] for e in of[event] if e["study"] == study]
+            total += statistics.median(times[-LAST_TIMES:])
+    return total
+
+
+_STEPS = ("delivery accepted", "linked", "selected", "checked", "estimated", "released")
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
