@@ -1,4 +1,4 @@
-"""How Airflow's processes are started: the same ones by docker-compose.yml, `make airflow` and tests.
+"""How Airflow's processes are started: the same by docker-compose.yml, `make airflow`, tests.
 
 `processes.py` says which processes there are and what each is told; `native.py` starts them
 without containers.

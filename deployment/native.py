@@ -1,8 +1,8 @@
 """Airflow's processes without containers: started, watched, ended.
 
-Two modes. `NATIVE` is what docker-compose.yml runs: PostgreSQL for the metadata, the executor in the
-scheduler, each process by itself. `STANDALONE` is Airflow's own way to try it out: one command,
-SQLite. What one start leaves behind when it is killed, the next one in the same folder ends first.
+Two modes. `NATIVE` is what docker-compose.yml runs: PostgreSQL for the metadata, the executor
+in the scheduler, each process by itself. `STANDALONE` is Airflow's own way to try it out: one
+command, SQLite. What a start leaves behind when it is killed, the next one in the same folder ends.
 
     with running(folder, kobling_home=home) as airflow:
         airflow.url, airflow.passwords["admin"]
@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ METADATA = "metadata"
 STARTED = "started"
 # Also with _CMD or _SECRET behind it.
 OWN_METADATA = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-START_SECONDS, STOP_SECONDS, BEAT_SECONDS = 300, 15, 1
+START_SECONDS, STOP_SECONDS, BEAT_SECONDS = 600, 15, 1
 
 
 class Airflow:
@@ -84,7 +84,7 @@ class Airflow:
     # ------------------------------------------------------------ all of them
 
     def prepare(self) -> None:
-        """Metadata, pools and passwords. Raises SettingsError with the last line of what was said."""
+        """Metadata, pools and passwords. Raises SettingsError with the last line that was said."""
         self._say("preparing the metadata")
         with self.log("prepare").open("w") as log:
             ended = subprocess.run(
@@ -97,10 +97,13 @@ class Airflow:
                 f"{self.log('prepare')}: Airflow could not be prepared. {(said or [''])[-1]}"
             )
 
-    def wait_until_healthy(self, since: float, seconds: float = START_SECONDS) -> None:
-        """Until each process has beaten since a moment (time.time()). Raises SettingsError."""
+    def wait_until_healthy(
+        self, since: float, services: Iterable[str] = tuple(processes.SERVICES),
+        seconds: float = START_SECONDS,
+    ) -> None:  # fmt: skip
+        """Until each service has beaten since a moment (time.time()). Raises SettingsError."""
         until = time.monotonic() + seconds
-        missing = list(processes.SERVICES)
+        missing = list(services)
         while missing:
             for name, process in self.processes.items():
                 if process.poll() is not None:
@@ -150,7 +153,7 @@ class Airflow:
             self.metadata.stop()
 
     def members(self) -> list[psutil.Process]:
-        """Every process that belongs to it: services, workers, tasks and what tasks have started."""
+        """Every process that belongs to it: services, workers, tasks and what these started."""
         return _started_in(self.folder)
 
 
@@ -211,9 +214,14 @@ def running(
         try:
             airflow.prepare()
             since = time.time()
-            for name in airflow.commands:
+            first, *others = airflow.commands
+            airflow.start(first)
+            if others:
+                # A task that falls due asks the API server, and fails where there is none.
+                airflow.wait_until_healthy(since, [first])
+            for name in others:
                 airflow.start(name)
-            airflow.wait_until_healthy(since)
+            airflow.wait_until_healthy(since, others or list(processes.SERVICES))
             yield airflow
         finally:
             airflow.stop()
@@ -291,7 +299,6 @@ def _has_beaten(said: dict, service: str, since: float) -> bool:
 
 
 def _must_be_free(port: int) -> None:
-    import socket
 
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

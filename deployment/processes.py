@@ -17,8 +17,8 @@ SERVICES = {
 # As `/api/v2/monitor/health` names those that beat; that it answers is the API server's own beat.
 BEATS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
-# User → role of Airflow's simple auth manager. A data manager may trigger, pause, clear and approve;
-# pools, variables and connections are the admin's, for one slot is what keeps two writers apart.
+# User → role of Airflow's simple auth manager. A data manager may trigger, pause, clear and
+# approve; pools, variables and connections are the admin's: one slot keeps two writers apart.
 USERS = {"admin": "admin", "data_manager": "user", "analyst": "viewer"}
 
 # Pool → slots, and why it is there.
@@ -32,6 +32,11 @@ API_SECRET_KEY = "api_secret_key"
 AIRFLOW_PASSWORDS = "airflow_passwords"
 SECRETS = (METADATA_PASSWORD, JWT_SECRET, FERNET_KEY, API_SECRET_KEY, AIRFLOW_PASSWORDS)
 
+# Of the example of a keeper's database, which only docker-compose.yml has.
+SOURCE_PASSWORD, PGPASS = "source_password", "pgpass"
+# What nobody but the keeper of the key can give.
+PSEUDONYM_KEY = "pseudonym_key"
+
 METADATA_USER = METADATA_DATABASE = "airflow"
 
 
@@ -44,7 +49,8 @@ def environment(
 
     `secrets` is the folder of the secrets' files, `api_host` what the API server listens on,
     `seen_as` the address of the API server for the other processes, `base_url` for people. On
-    `log_ports` scheduler and triggerer hand out the logs of running tasks. `paused` says whether a new DAG waits until somebody starts it; `parallelism` how many tasks run at once.
+    `log_ports` scheduler and triggerer hand out the logs of running tasks. `paused` says whether a
+    new DAG waits until somebody starts it, `parallelism` how many tasks run at once.
     """
 
     def read(name: str) -> str:
@@ -75,7 +81,7 @@ def environment(
 
 
 def metadata_in_postgres(place: str, secrets: str) -> dict[str, str]:
-    """Where the metadata lie, `place` being host or host:port; the password is read from its file."""
+    """Where the metadata lie; `place` is host or host:port, the password is read from its file."""
     password = shlex.quote(f"{secrets}/{METADATA_PASSWORD}")
     url = f"postgresql+psycopg2://{METADATA_USER}:%s@{place}/{METADATA_DATABASE}"
     script = f'printf "{url}" "$(cat {password})"'

@@ -1,4 +1,4 @@
-"""The secrets of a deployment, each in a file of its own: `python -m deployment.secret_files FOLDER`.
+"""The secrets of a deployment, each in a file of its own.
 
 A file that is there stays as it is. None is ever printed.
 """
@@ -11,10 +11,17 @@ from pathlib import Path
 
 import click
 
-from deployment.processes import AIRFLOW_PASSWORDS, FERNET_KEY, SECRETS, USERS
+from deployment.processes import (
+    AIRFLOW_PASSWORDS,
+    FERNET_KEY,
+    PGPASS,
+    PSEUDONYM_KEY,
+    SECRETS,
+    SOURCE_PASSWORD,
+    USERS,
+)
 from etl.home import replace_text
 
-# Its owner only; a container's user reads them by a group, and the folder is open to no other.
 MODE, FOLDER_MODE = 0o600, 0o700
 
 
@@ -25,6 +32,18 @@ def write(folder: Path) -> dict[str, Path]:
         if not (folder / name).exists():
             replace_text(folder / name, _drawn(name), mode=MODE)
     return {name: folder / name for name in SECRETS}
+
+
+def write_all(folder: Path) -> dict[str, Path]:
+    """Those of docker-compose.yml but the pseudonym key; a keeper's example has its own."""
+    written = write(folder)
+    source, pgpass = folder / SOURCE_PASSWORD, folder / PGPASS
+    if not source.exists():
+        replace_text(source, secrets.token_hex(32), mode=MODE)
+    if not pgpass.exists():
+        password = source.read_text(encoding="utf-8")
+        replace_text(pgpass, f"source:5432:registers:keeper:{password}\n", mode=MODE)
+    return written | {SOURCE_PASSWORD: source, PGPASS: pgpass}
 
 
 def passwords(folder: Path) -> dict[str, str]:
@@ -45,8 +64,10 @@ def _drawn(name: str) -> str:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def main(folder: Path) -> None:
     """Draw the secrets that are missing in FOLDER, for docker-compose.yml."""
-    for path in write(folder).values():
+    for path in write_all(folder).values():
         click.echo(path)
+    if not (folder / PSEUDONYM_KEY).exists():
+        click.echo(f"Still to come, from where you keep it: {folder / PSEUDONYM_KEY}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ ENDED = {"success", "failed"}
 SECONDS = 30
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The API answered with another status than 2xx."""
 
     def __init__(self, status: int, path: str, said: str) -> None:
@@ -43,18 +43,18 @@ class Client:
     # ------------------------------------------------------------ any question
 
     def get(self, path: str) -> dict:
-        """`path` is below /api/v2. Raises Refused."""
+        """`path` is below /api/v2. Raises RefusedError."""
         return self._asked("GET", f"/api/v2{path}")
 
     def send(self, method: str, path: str, body: dict | None = None) -> dict:
-        """POST, PATCH, PUT or DELETE below /api/v2. Raises Refused."""
+        """POST, PATCH, PUT or DELETE below /api/v2. Raises RefusedError."""
         return self._asked(method, f"/api/v2{path}", body)
 
     def status(self, method: str, path: str, body: dict | None = None) -> int:
         """What a question is answered with, when only that is of interest."""
         try:
             self.send(method, path, body)
-        except Refused as refused:
+        except RefusedError as refused:
             return refused.status
         return 200
 
@@ -72,7 +72,7 @@ class Client:
             with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
                 return json.loads(answer.read() or b"{}")
         except urllib.error.HTTPError as error:
-            raise Refused(error.code, path, error.read().decode("utf-8", "replace")) from None
+            raise RefusedError(error.code, path, error.read().decode("utf-8", "replace")) from None
 
     # ------------------------------------------------------------ DAGs and their runs
 
@@ -147,7 +147,7 @@ class Client:
         self, dag_id: str, run_id: str, task_id: str, option: str, map_index: int = -1,
         params: dict | None = None,
     ) -> dict:  # fmt: skip
-        """Choose an option of a request, with what its form asks for. Raises Refused."""
+        """Choose an option of a request, with what its form asks for. Raises RefusedError."""
         return self.send(
             "PATCH",
             f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/{map_index}/hitlDetails",
