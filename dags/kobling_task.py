@@ -74,7 +74,7 @@ def registers() -> list[str]:
 
 
 def kobling(command: str, *words: str, is_writing: bool = True, of: str | None = None, **options):
-    """One command as one task of the same name. `of` is what it is mapped over: a register, a study."""
+    """One command as one task of its name. `of` is what it is mapped over: a register, a study."""
     pool = {"pool": WRITER} if is_writing else {}
     named = {"map_index_template": "{{ of }}"} if of else {}
     return _command.override(task_id=command, **pool, **named, **options)([command, *words], of)
@@ -93,7 +93,7 @@ def name_this(of: str | None) -> None:
 
 
 def run(words: list[str], *unsaid: str) -> str:
-    """Run a command; what it says goes to the task's log as it is said. Returns its standard output.
+    """Run a command; what it says goes to the task's log as it is said, and is returned.
 
     `unsaid` are more words that the log does not repeat: a person has typed them.
 
