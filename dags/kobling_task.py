@@ -11,7 +11,8 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_curren
 from etl.errors import BusyError, KoblingError, without_numbers
 from etl.settings import CHECKOUT
 
-# DuckDB and the home's lock let one command write; in a pool of one slot nobody runs into them.
+# One command writes in a home, and none reads the warehouse meanwhile; in a pool of one slot nobody
+# runs into that.
 WRITER = "warehouse_writer"
 STUDIES = CHECKOUT / "dbt_project" / "studies"
 REGISTERS = CHECKOUT / "etl" / "registers"

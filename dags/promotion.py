@@ -23,7 +23,8 @@ PATIENCE = timedelta(days=14)
 STAGED = "ti.xcom_pull(task.task_group.child_id('preview'), map_indexes=ti.map_index)"
 
 
-@task(map_index_template="{{ of }}")
+# `status` looks into the warehouse, which nobody may while somebody writes there.
+@task(pool=WRITER, map_index_template="{{ of }}")
 def preview(study: str) -> dict:
     """What the staged release would change; skipped, and what follows, where none waits."""
     name_this(study)

@@ -71,7 +71,8 @@ def refresh_registers():
         chain(received, landed, checked)
         chain(received, checked)
 
-    @task(outlets=[CHANGED], inlets=[*OF_REGISTER.values()])
+    # It looks into the warehouse, which nobody may while somebody writes there.
+    @task(pool=WRITER, outlets=[CHANGED], inlets=[*OF_REGISTER.values()])
     def status(*, outlet_events, inlet_events) -> None:
         """Announce each register that is not what it was when it was announced last, and the lake
         where studies have work to do on it."""
