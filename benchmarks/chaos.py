@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
@@ -268,10 +268,10 @@ class Undisturbed:
     """What the home holds after each further delivery when nobody disturbs anything, and how the
     seconds of a refresh were spent."""
 
-    contents: list[dict[str, str]]
-    seconds: list[float]
-    step_seconds: dict[str, float]
-    operations: int
+    contents: list[dict[str, str]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    step_seconds: dict[str, float] = field(default_factory=dict)
+    operations: int = 0
 
 
 def build(folder: Path, persons: int = PERSONS) -> Path:
@@ -296,11 +296,18 @@ def copy(home: Path, to: Path) -> Path:
 
 
 def undisturbed(folder: Path, deliveries: int, say: Callable[[str], None]) -> Undisturbed:
-    """Run every further delivery once, in a home of its own."""
-    home = copy(build(folder), folder / "undisturbed" / "home")
-    found = Undisturbed([], [], {}, 0)
-    for number in range(deliveries):
+    """Run every further delivery once, in a home of its own; what is known of them is kept there,
+    for as long as the code stays the same."""
+    from etl import evidence
+
+    kept = folder / f"undisturbed-{evidence.code_hash(CHECKOUT)[:12]}.json"
+    found = Undisturbed(**json.loads(kept.read_text())) if kept.exists() else Undisturbed()
+    home = folder / "undisturbed" / "home"
+    if not found.contents:
+        copy(build(folder), home)
+    for number in range(len(found.contents), deliveries):
         inbox = folder / "undisturbed" / f"inbox-{number}"
+        shutil.rmtree(inbox, ignore_errors=True)
         what = further_deliveries.write(inbox, folder / "base" / "inbox", number)
         running = _dying(home, inbox, 0)
         began: dict[str, float] = {}
@@ -321,6 +328,7 @@ def undisturbed(folder: Path, deliveries: int, say: Callable[[str], None]) -> Un
         found.contents.append(home_content.content(home, KEY.encode()))
         if left := home_content.half_done(home):
             raise click.ClickException(f"{what}: left over without any disturbance: {left}")
+        kept.write_text(json.dumps(asdict(found)))
         say(f"undisturbed, {what}: {found.seconds[-1]:.0f} s")
     return found
 
@@ -385,10 +393,10 @@ def after(home: Path, wanted: dict[str, str]) -> list[str]:
     return faults
 
 
-def cycle(folder: Path, nth: int, known: Undisturbed) -> Iterator[dict]:
+def cycle(folder: Path, nth: int, deliveries: int, known: Undisturbed) -> Iterator[dict]:
     """All further deliveries, one refresh after another in one home, each broken off."""
     home = copy(build(folder), folder / f"cycle-{nth}" / "home")
-    for number in range(len(known.contents)):
+    for number in range(deliveries):
         inbox = folder / f"cycle-{nth}" / f"inbox-{number}"
         further_deliveries.write(inbox, folder / "base" / "inbox", number)
         with reading(home) as told:
@@ -456,8 +464,10 @@ def add(result: dict) -> None:
 
 @click.command()
 @click.option("--refreshes", default=12, show_default=True, help="How many more of them.")
+@click.option("--deliveries", default=len(further_deliveries.DELIVERIES), show_default=True,
+              help="How many come one after another into one home.")  # fmt: skip
 @click.option("--work", type=click.Path(path_type=Path), help="Where homes are built and kept.")
-def main(refreshes: int, work: Path | None) -> None:
+def main(refreshes: int, deliveries: int, work: Path | None) -> None:
     """Break off refreshes and hold what they end as against undisturbed ones.
 
     \b
@@ -466,14 +476,14 @@ def main(refreshes: int, work: Path | None) -> None:
     """
     folder = work or Path(tempfile.mkdtemp(prefix="kobling-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
-    known = undisturbed(folder, len(further_deliveries.DELIVERIES), click.echo)
+    known = undisturbed(folder, deliveries, click.echo)
     ran = {one["seed"].split(".")[0] for one in known_results()["refreshes"]}
     nth, done, failed = 0, 0, False
     while done < refreshes:
         nth += 1
         if str(nth) in ran:
             continue
-        for result in cycle(folder, nth, known):
+        for result in cycle(folder, nth, deliveries, known):
             add(result)
             done += 1
             failed |= bool(result["faults"])
