@@ -5,10 +5,10 @@ is broken off at a random moment, perhaps more than once, and then run to its en
 holds after it is held against a home in which the same deliveries came in the same order and nobody
 disturbed anything. Meanwhile a reader reads the live releases over and over.
 
-A refresh is broken off by kill -9 of its whole process group, at a moment after one of its steps has
-begun, or just before one of its operations on files; now and then by Ctrl-C, by SIGTERM, by a disk
-that is full, or a second one is started beside it. Every moment follows from the seed. Results are
-added to `benchmarks/chaos.json` after each refresh, so that a run that is stopped goes on from
+A refresh is broken off by kill -9 of its whole process group, at a moment after one of its steps
+has begun, or just before one of its operations on files; now and then by Ctrl-C, by SIGTERM, by a
+disk that is full, or a second one is started beside it. Every moment follows from the seed. Results
+are added to `benchmarks/chaos.json` after each refresh, so that a run that is stopped goes on from
 there: seeds that stand there are not run again.
 """
 
@@ -218,9 +218,7 @@ def two_at_once(
         first.wait_for(step)
     where = first.step
     second = start(home, "run", str(inbox))
-    told = [
-        _broken(TWO_AT_ONCE, where, running, running.ended()) for running in (first, second)
-    ]
+    told = [_broken(TWO_AT_ONCE, where, running, running.ended()) for running in (first, second)]
     statuses = [first.process.returncode, second.process.returncode]
     faults = [fault for broken in told for fault in broken.faults]
     if 0 not in statuses:
@@ -355,7 +353,12 @@ def reading(home: Path) -> Iterator[dict]:
 
 
 def refresh(
-    seed: str, home: Path, inbox: Path, number: int, known: Undisturbed, most: int = 3,
+    seed: str,
+    home: Path,
+    inbox: Path,
+    number: int,
+    known: Undisturbed,
+    most: int = 3,
     ways: dict[str, int] = WEIGHTS,
 ) -> dict:
     """One refresh, broken off at least once, then run to its end and held against `known`."""
@@ -420,6 +423,7 @@ def table(refreshes: list[dict]) -> str:
     for one in refreshes:
         for how, step in one["broken_off"]:
             hits[how, step] += 1
+    sums = [sum(hits[how, step] for step in ("start", *STEPS)) for how in ways]
     lines = [
         f"| in step | {' | '.join(ways)} |",
         f"|---|{'---:|' * len(ways)}",
@@ -427,7 +431,7 @@ def table(refreshes: list[dict]) -> str:
             f"| {step} | {' | '.join(str(hits[how, step]) for how in ways)} |"
             for step in ("start", *STEPS)
         ),
-        f"| **all** | {' | '.join(str(sum(hits[how, s] for s in ('start', *STEPS))) for how in ways)} |",
+        f"| **all** | {' | '.join(map(str, sums))} |",
     ]
     seconds = [one["seconds_to_the_end"] for one in refreshes]
     undisturbed_seconds = [one["seconds_undisturbed"] for one in refreshes]
@@ -437,8 +441,8 @@ def table(refreshes: list[dict]) -> str:
         [
             *lines,
             "",
-            f"{len(refreshes):,} refreshes, {faults} of them with an end other than the undisturbed "
-            f"one's; {reads:,} reads of a live release meanwhile. From the last start to the end: "
+            f"{len(refreshes):,} refreshes, {faults} of them with another end than an undisturbed "
+            f"one; {reads:,} reads of a live release meanwhile. From the last start to the end: "
             f"{statistics.median(seconds):.0f} s in the median, {max(seconds):.0f} s at most; an "
             f"undisturbed refresh: {statistics.median(undisturbed_seconds):.0f} s in the median.",
         ]

@@ -4,14 +4,15 @@
 
 Between two operations on files a kill finds every half of what belongs together: a release that is
 live and not yet told in the ledger, a warehouse in its place beside the journal of the one before.
-By the clock such moments are hit once in thousands. NTH counts from 1; with 0 nothing is killed, and
-COUNT_FILE then says how many operations there were. What DuckDB does by itself is not seen here.
+By the clock such moments are hit once in thousands. NTH counts from 1; with 0 nothing is killed,
+and COUNT_FILE then says how many operations there were. What DuckDB does by itself is not seen.
 """
 
 import atexit
 import os
 import signal
 import sys
+from pathlib import Path
 
 OPERATIONS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.chmod"}
 WRITING = os.O_WRONLY | os.O_RDWR
@@ -42,8 +43,7 @@ def main() -> None:
                 os.killpg(0, signal.SIGKILL)
 
     def tell() -> None:
-        with open(count_file, "w", encoding="utf-8") as file:
-            file.write(str(done))
+        Path(count_file).write_text(str(done), encoding="utf-8")
 
     from etl.cli import main as kobling
 

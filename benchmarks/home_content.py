@@ -87,11 +87,7 @@ def unclosed_sums(root: Path) -> list[str]:
         """
     ).fetchall()
     assert rows, "no flow of a linkage to look at"
-    return [
-        f"{slot}: {n}"
-        for slot, n in rows
-        if n[0] != n[1] + n[2] or n[1] != n[3] + n[4]
-    ]
+    return [f"{slot}: {n}" for slot, n in rows if n[0] != n[1] + n[2] or n[1] != n[3] + n[4]]
 
 
 def _below(root: Path) -> Iterator[Path]:

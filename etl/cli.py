@@ -4,12 +4,15 @@ Exit status: 0 done, 2 refused with one clear line, anything else a bug or an ou
 """
 
 import json
+import signal
+import threading
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from etl.errors import KoblingError, SettingsError, without_numbers
+from etl.errors import KoblingError, SettingsError, disk_error, without_numbers
 from etl.home import Home, open_home
 from etl.settings import Settings
 
@@ -23,11 +26,14 @@ class InStoryOrder(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
+        stopped = _stop_on_signals()
         try:
             return super().invoke(ctx)
         except KoblingError as error:
-            click.echo(f"Error: {error}", err=True)
-            raise SystemExit(2) from error
+            if not stopped:
+                click.echo(f"Error: {error}", err=True)
+                raise SystemExit(2) from error
+            _end(stopped)
         except PermissionError as error:
             click.echo(
                 f"Error: {error.filename}: permission denied. Expected a home that this user may "
@@ -36,11 +42,45 @@ class InStoryOrder(click.Group):
             )
             raise SystemExit(2) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            if stopped:
+                _end(stopped)
             raise
-        except Exception:
+        except KeyboardInterrupt:
+            _end(stopped or [signal.SIGINT])
+        except Exception as error:
+            if stopped:  # whoever it reached may tell it as an error of its own
+                _end(stopped)
+            if found := disk_error(error):
+                click.echo(f"Error: {found}", err=True)
+                raise SystemExit(2) from None
             # What DuckDB says of a value that it cannot use is the value.
             click.echo(without_numbers(traceback.format_exc()), err=True)
             raise SystemExit(1) from None
+
+
+def _stop_on_signals() -> list[int]:
+    """Let SIGTERM end a command as Ctrl-C does. Returns a list that the signal will be put in."""
+    stopped: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    # Elsewhere than in the main thread, as in tests of Airflow, signals are not ours to take.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGTERM, stop)
+    return stopped
+
+
+def _end(stopped: list[int]) -> NoReturn:
+    """End as the shell expects of a command that was stopped: 128 and the signal's number."""
+    name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[stopped[0]]
+    click.echo(
+        f"Error: stopped by {name}. Nothing half-done counts; start the same command again.",
+        err=True,
+    )
+    raise SystemExit(128 + stopped[0])
 
 
 def say(text: str) -> None:

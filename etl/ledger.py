@@ -43,6 +43,29 @@ def _append(home: Home, event: str, what: dict[str, object]) -> None:
         os.fsync(file.fileno())
 
 
+# What an entry is about; events about one study or delivery say nothing of another.
+SUBJECTS = ("study", "delivery")
+
+
+def is_told(home: Home, event: str, *others: str, **what: object) -> bool:
+    """Whether the newest entry about the same study or delivery is this event, with `what`.
+
+    `others` are events that would make it untrue. A command that was killed between a deed and its
+    entry adds the entry when it is started again; one that was killed after it adds none.
+    """
+    about = {name: what[name] for name in SUBJECTS if name in what}
+    found = [
+        entry
+        for entry in entries(home, event, *others)
+        if all(entry.get(name) == value for name, value in about.items())
+    ]
+    return (
+        bool(found)
+        and found[-1]["event"] == event
+        and all(found[-1].get(name) == value for name, value in what.items())
+    )
+
+
 def told(home: Home, event: str, field: str) -> set[str]:
     """What the ledger already says: the values of a field in all entries of one event."""
     return {entry[field] for entry in entries(home, event)}

@@ -9,7 +9,7 @@ from etl.home import Home, connect, file_hash, for_owner_only, one_writer, open_
 from etl.landing import accept, parse, put_aside, record, refuse, refused_as_given
 from etl.settings import Settings
 from etl.steps.checking import EXPECTATIONS, today
-from etl.steps.receiving import tell_accepted, tell_what_a_kill_left_untold
+from etl.steps.receiving import tell_accepted, tell_refused, tell_what_a_kill_left_untold
 from etl.steps.wording import Say, n_of, name_of
 
 
@@ -83,7 +83,7 @@ def land_one(
     except DeliveryError as error:
         if not known:
             refuse(home, register, folder, manifest_sha256, str(error))
-            ledger.record(home, "delivery refused", delivery=name_of(folder), reason=str(error))
+        tell_refused(home, name_of(folder), str(error))
         return 0, str(error)
     accept(home, parsed, checks)
     decided = record(home, register, folder.name)

@@ -20,6 +20,7 @@ def select(settings: Settings, say: Say) -> bool:
     with one_writer(home):
         wanted = select_key(settings, home)
         if _built_key(settings, home) == wanted:
+            _tidy_and_tell(home, wanted)
             say("selection: nothing new")
             return False
         beside = home.root / "warehouse.next.duckdb"
@@ -43,13 +44,20 @@ def select(settings: Settings, say: Say) -> bool:
                 rates.carry_over(con, home.warehouse)
             rates.keep(con, wanted, data_id)
             con.execute("checkpoint")
-        beside.replace(home.warehouse)
+        # A journal of the old file beside the new one would make the new one unreadable.
         remove(home.warehouse.with_name(home.warehouse.name + ".wal"))
-        for old in home.state.glob("d*-docs-*.html"):
-            if wanted not in old.name:
-                remove(old)
-        ledger.record(home, "selected", key=wanted)
+        beside.replace(home.warehouse)
+        _tidy_and_tell(home, wanted)
         return True
+
+
+def _tidy_and_tell(home: Home, wanted: str) -> None:
+    """What follows when the warehouse is in its place; a kill may have left it undone."""
+    for old in home.state.glob("d*-docs-*.html"):
+        if wanted not in old.name:
+            remove(old)
+    if not ledger.is_told(home, "selected", key=wanted):
+        ledger.record(home, "selected", key=wanted)
 
 
 def dbt_docs_of(home: Home, key: str) -> Path:
