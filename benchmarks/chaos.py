@@ -183,16 +183,17 @@ def at_operation(
 ) -> Broken | None:
     """Kill just before one of the operations on files that an undisturbed refresh makes."""
     nth = draw.randint(1, known.operations)
-    running = _dying(home, inbox, nth)
+    running = dying(home, inbox, str(nth))
     if running.ended() == 0:
         return _none_of(running)
     return _broken(AT_OPERATION, running.step, running, -signal.SIGKILL)
 
 
-def _dying(home: Path, inbox: Path, nth: int) -> Running:
+def dying(home: Path, inbox: Path, at: str) -> Running:
+    """A run that is killed just before an operation, as `benchmarks.dying` counts them."""
     counted = home.parent / "operations"
     return start(
-        home, str(counted), str(nth), str(home), "--", "run", str(inbox),
+        home, str(counted), at, str(home), "--", "run", str(inbox),
         by=("-m", "benchmarks.dying"),
     )  # fmt: skip
 
@@ -307,7 +308,7 @@ def undisturbed(folder: Path, deliveries: int, say: Callable[[str], None]) -> Un
         inbox = folder / "undisturbed" / f"inbox-{number}"
         shutil.rmtree(inbox, ignore_errors=True)
         what = further_deliveries.write(inbox, folder / "base" / "inbox", number)
-        running = _dying(home, inbox, 0)
+        running = dying(home, inbox, "0")
         began: dict[str, float] = {}
         while running.process.poll() is None:
             began.setdefault(running.step, time.monotonic())

@@ -5,7 +5,8 @@
 Between two operations on files a kill finds every half of what belongs together: a release that is
 live and not yet told in the ledger, a warehouse in its place beside the journal of the one before.
 By the clock such moments are hit once in thousands. NTH counts from 1; with 0 nothing is killed,
-and COUNT_FILE then says how many operations there were. What DuckDB does by itself is not seen.
+and COUNT_FILE then says how many operations there were. `2@ledger.jsonl` is the second operation on
+files that are called so. What DuckDB does by itself is not seen.
 """
 
 import atexit
@@ -18,26 +19,28 @@ OPERATIONS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "o
 WRITING = os.O_WRONLY | os.O_RDWR
 
 
-def is_operation(event: str, args: tuple, home: str) -> bool:
-    """Whether an event of the interpreter changes something below the home."""
+def operated_on(event: str, args: tuple) -> str:
+    """The path of what an event of the interpreter changes on the disk; empty for others."""
     if event == "open":
         path, _, flags = args
         if not isinstance(flags, int) or not flags & WRITING:
-            return False
+            return ""
     elif event in OPERATIONS:
         path = args[0] if event != "os.symlink" else args[1]
     else:
-        return False
-    return isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path).startswith(home)
+        return ""
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
 
 
 def main() -> None:
-    count_file, nth, home, _, *words = sys.argv[1:]
+    count_file, at, home, _, *words = sys.argv[1:]
+    nth, _, name = at.partition("@")
     done = 0
 
     def follow(event: str, args: tuple) -> None:
         nonlocal done
-        if is_operation(event, args, home):
+        path = operated_on(event, args)
+        if path.startswith(home) and path.endswith(name):
             done += 1
             if done == int(nth):
                 os.killpg(0, signal.SIGKILL)

@@ -7,6 +7,8 @@ import json
 import signal
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,7 +28,10 @@ class InStoryOrder(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
-        stopped = _stop_on_signals()
+        with _stopping_on_signals() as stopped:
+            return self._invoke(ctx, stopped)
+
+    def _invoke(self, ctx: click.Context, stopped: list[int]) -> object:
         try:
             return super().invoke(ctx)
         except KoblingError as error:
@@ -58,19 +63,24 @@ class InStoryOrder(click.Group):
             raise SystemExit(1) from None
 
 
-def _stop_on_signals() -> list[int]:
-    """Let SIGTERM end a command as Ctrl-C does. Returns a list that the signal will be put in."""
+@contextmanager
+def _stopping_on_signals() -> Iterator[list[int]]:
+    """Let SIGTERM end a command as Ctrl-C does. Yields a list that the signal will be put in."""
     stopped: list[int] = []
 
     def stop(number: int, _: object) -> None:
         stopped.append(number)
         raise KeyboardInterrupt
 
-    # Elsewhere than in the main thread, as in tests of Airflow, signals are not ours to take.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGTERM, stop)
-    return stopped
+    # Elsewhere than in the main thread signals are not ours to take.
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(stopped: list[int]) -> NoReturn:
