@@ -212,7 +212,7 @@ BESIDE = (
 
 def _is_of_running(path: Path) -> bool:
     """Whether the name ends with the number of another process that has not ended."""
-    number = re.search(r"[.-]([0-9]+)$", path.name)
+    number = re.match(r"(?:spill-|\..*\.)([0-9]+)$", path.name)
     # In a container every command may have the same number: what bears ours is left behind too.
     return bool(number) and number[1] != str(os.getpid()) and Path("/proc", number[1]).exists()
 
