@@ -31,10 +31,10 @@ from pathlib import Path
 import click
 
 from benchmarks import further_deliveries, home_content
-from benchmarks.demo import machine
+from benchmarks.demo import CHECKOUT, machine, with_section
 
 RESULT = Path(__file__).parent / "chaos.json"
-CHECKOUT = Path(__file__).resolve().parents[1]
+DOCUMENT = CHECKOUT / "docs" / "why-a-kill-is-harmless.md"
 PERSONS, SEED = 1_000, 1
 KEY = "a key of the chaos, long enough for anyone"
 STUDIES = ("dlms", "afx_pds")
@@ -417,8 +417,9 @@ def cycle(folder: Path, nth: int, deliveries: int, known: Undisturbed) -> Iterat
 # ------------------------------------------------------------------ what came of it
 
 
-def table(refreshes: list[dict]) -> str:
+def figures(result: dict) -> str:
     """How often each step was hit, by which way of breaking it off; and what came of it."""
+    refreshes = result["refreshes"]
     ways = list(WEIGHTS)
     hits = {(how, step): 0 for how in ways for step in ("start", *STEPS)}
     for one in refreshes:
@@ -442,6 +443,7 @@ def table(refreshes: list[dict]) -> str:
         [
             *lines,
             "",
+            f"{result['machine']}; {result['persons']:,} persons. "
             f"{len(refreshes):,} refreshes, {faults} of them with another end than an undisturbed "
             f"one; {reads:,} reads of a live release meanwhile. From the last start to the end: "
             f"{statistics.median(seconds):.0f} s in the median, {max(seconds):.0f} s at most; an "
@@ -497,7 +499,10 @@ def main(refreshes: int, deliveries: int, work: Path | None) -> None:
                        + "".join(f"\n    {fault}" for fault in result["faults"]))  # fmt: skip
             if done >= refreshes:
                 break
-    click.echo(table(known_results()["refreshes"]))
+    told = figures(known_results())
+    click.echo(told)
+    text = DOCUMENT.read_text(encoding="utf-8")
+    DOCUMENT.write_text(with_section(text, "chaos", told), encoding="utf-8")
     if work is None and not failed:
         shutil.rmtree(folder)
     sys.exit(failed)
