@@ -5,12 +5,17 @@ bug or an outage.
 """
 
 import json
+import signal
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from etl.errors import KoblingError, SettingsError, StagedError, without_numbers
+from etl.errors import KoblingError, SettingsError, StagedError, disk_error, without_numbers
 from etl.home import Home, open_home
 from etl.settings import Settings
 
@@ -24,11 +29,17 @@ class InStoryOrder(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
+        with _stopping_on_signals() as stopped:
+            return self._invoke(ctx, stopped)
+
+    def _invoke(self, ctx: click.Context, stopped: list[int]) -> object:
         try:
             return super().invoke(ctx)
         except KoblingError as error:
-            click.echo(f"Error: {error}", err=True)
-            raise SystemExit(error.exit_status) from error
+            if not stopped:
+                click.echo(f"Error: {error}", err=True)
+                raise SystemExit(error.exit_status) from error
+            _end(stopped)
         except PermissionError as error:
             click.echo(
                 f"Error: {error.filename}: permission denied. Expected a home that this user may "
@@ -37,11 +48,50 @@ class InStoryOrder(click.Group):
             )
             raise SystemExit(2) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            if stopped:
+                _end(stopped)
             raise
-        except Exception:
+        except KeyboardInterrupt:
+            _end(stopped or [signal.SIGINT])
+        except Exception as error:
+            if stopped:  # whoever it reached may tell it as an error of its own
+                _end(stopped)
+            if found := disk_error(error):
+                click.echo(f"Error: {found}", err=True)
+                raise SystemExit(2) from None
             # What DuckDB says of a value that it cannot use is the value.
             click.echo(without_numbers(traceback.format_exc()), err=True)
             raise SystemExit(1) from None
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[list[int]]:
+    """Let SIGTERM end a command as Ctrl-C does. Yields a list that the signal will be put in."""
+    stopped: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    # Elsewhere than in the main thread signals are not ours to take.
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(stopped: list[int]) -> NoReturn:
+    """End as the shell expects of a command that was stopped: 128 and the signal's number."""
+    name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[stopped[0]]
+    click.echo(
+        f"Error: stopped by {name}. Nothing half-done counts; start the same command again.",
+        err=True,
+    )
+    raise SystemExit(128 + stopped[0])
 
 
 def say(text: str) -> None:
