@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from benchmarks.demo import machine
+from deployment.postgres import installed
 from tests import postgres_server
 from tests.postgres_server import PASSWORD, Server
 
@@ -99,7 +100,7 @@ RUN = """
 
 def one_run(server: Server, way: str, schema: str, rows: int) -> dict:
     """Rows a second, processor seconds of the client and its peak memory, of one pull."""
-    psql = postgres_server.installed() / "pginstall/bin/psql"
+    psql = installed() / "pginstall/bin/psql"
     code = "\n".join(
         [f"COLUMNS = {COLUMNS!r}", f"PSQL = {str(psql)!r}"]
         + [textwrap.dedent(part) for part in (WAYS[way], RUN)]

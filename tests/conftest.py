@@ -106,7 +106,16 @@ LONGEST = (
 )  # fmt: skip
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--airflow", action="store_true", help="also what starts a real Airflow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--airflow"):
+        slow = pytest.mark.skip(reason="starts a real Airflow: `make test-airflow`")
+        for item in items:
+            if item.path.name.startswith("test_airflow_"):
+                item.add_marker(slow)
     place = {f"{name}.py": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from etl import notices
-from etl.errors import DeliveryError, KoblingError, LockedError, NoticeError, QualityError
+from etl.errors import BusyError, DeliveryError, DiskError, KoblingError, NoticeError, QualityError
 from etl.home import Home, read_json
 from etl.notices import CheckState, Concern, Excepted, Failure, outbox
 from etl.notices.causes import CAUSES
@@ -281,7 +281,9 @@ def chained(text: str, cause: Exception) -> KoblingError:
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         (RuntimeError("IO Error: Could not write file: No space left on device"), "disk_full"),
         (chained("the lake cannot be written", OSError(errno.EDQUOT, "")), "disk_full"),
-        (LockedError("another kobling command is writing here"), "home_locked"),
+        (DiskError("/data: no space left on device. Expected room"), "disk_full"),
+        (OSError(errno.EIO, "Input/output error"), "run_failed"),
+        (BusyError("another kobling command is writing here"), "home_locked"),
         (KoblingError("no key"), "run_failed"),
         (ValueError(f"cannot use Hansen or {ANNA}"), "run_failed"),
     ],

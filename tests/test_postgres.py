@@ -19,6 +19,7 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
+from deployment.postgres import free_port
 from etl import postgres, registers
 from etl.cli import main
 from etl.errors import DeliveryError
@@ -484,7 +485,7 @@ COMMANDS = {
 @pytest.mark.parametrize("case", COMMANDS)
 def test_a_command_that_cannot_be_is_refused_before_the_database_is_asked(tmp_path, case):
     more, told = COMMANDS[case]
-    nowhere = f"postgresql://u@127.0.0.1:{postgres_server.free_port()}/db"
+    nowhere = f"postgresql://u@127.0.0.1:{free_port()}/db"
     assert told in refused(tmp_path, pull(tmp_path, nowhere, "public", *more))
 
 
@@ -499,7 +500,7 @@ def test_what_is_pulled_is_told_only_with_a_database(tmp_path):
 
 
 def test_a_database_that_does_not_answer_is_refused(server, tmp_path):
-    nowhere = server.url_of("registers", postgres_server.free_port())
+    nowhere = server.url_of("registers", free_port())
     assert "Connection refused" in refused(tmp_path, pull(tmp_path, nowhere, "public"))
     elsewhere = pull(tmp_path, server.url_of("registre"), "public")
     assert 'database "registre" does not exist' in refused(tmp_path, elsewhere)

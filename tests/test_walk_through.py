@@ -1,4 +1,4 @@
-"""A newcomer types what docs/walk-through.md says, in its order, and each line does what it says."""
+"""A newcomer types docs/walk-through.md from its beginning, and each line does what it says."""
 
 import json
 import os

@@ -5,7 +5,6 @@ or a mail server that is down, may make it be told twice and never loses it. Bes
 `told.json`, `sent.json` (the last number that was handed over) and `failures.json`.
 """
 
-import errno
 import fcntl
 import json
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from etl.errors import KoblingError, LockedError, NoticeError, without_numbers
+from etl.errors import BusyError, KoblingError, NoticeError, disk_error, without_numbers
 from etl.home import Home, read_json, replace_json, replace_text
 from etl.notices.concerns import Concern, Failure, after_success
 from etl.notices.concerns import without_numbers as without_personal_numbers
@@ -187,24 +186,18 @@ def _keep_failures(home: Home, now: dict[str, Failure]) -> None:
     )
 
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# What a disk that is full says, by itself or in our words.
+NO_SPACE = ("no space left", "disk quota exceeded")
 
 
 def failure_of(error: Exception) -> Failure:
     """What a notice says of an error: our own line; of anything else only its kind, since its text
     may hold a value."""
-    if _is_of_a_full_disk(error):
+    told = disk_error(error) or error
+    if any(words in str(told).lower() for words in NO_SPACE):
         cause = "disk_full"
     else:
-        cause = "home_locked" if isinstance(error, LockedError) else "run_failed"
-    is_ours = isinstance(error, KoblingError)
-    text = str(error) if is_ours else f"{type(error).__name__}; its log has the traceback"
-    return Failure(cause, type(error).__name__, without_numbers(text))
-
-
-def _is_of_a_full_disk(error: BaseException | None) -> bool:
-    while error is not None:
-        if getattr(error, "errno", None) in NO_SPACE or "no space left" in str(error).lower():
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        cause = "home_locked" if isinstance(told, BusyError) else "run_failed"
+    is_ours = isinstance(told, KoblingError)
+    text = str(told) if is_ours else f"{type(told).__name__}; its log has the traceback"
+    return Failure(cause, type(told).__name__, without_numbers(text))
