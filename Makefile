@@ -7,7 +7,8 @@ export GX_ANALYTICS_ENABLED := False
 # Modules are compiled once: without this, where it is set, every command compiles them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo airflow test test-airflow test-browser lint contracts released bench bench-demo bench-estimate \
+.PHONY: help demo airflow test test-airflow test-browser lint contracts released chaos bench bench-demo \
+	bench-estimate \
 	bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies \
 	coverage lock prove-checks prove-disclosure prove-linkage sources clean
 
@@ -64,6 +65,9 @@ prove-checks: $(SETUP) ## Every check's fault planted in a clean mock: recall an
 
 prove-disclosure: $(SETUP) ## Thousands of studies exported twice, and an attacker with a solver: nothing small recovered
 	@$(BIN)/python -m benchmarks.disclosure_attack
+
+chaos: $(SETUP)   ## Refreshes broken off at random moments, held against undisturbed ones; ARGS="--refreshes 200"
+	@$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 sources: $(SETUP) ## Write what follows from contracts, the language of studies and the SQL: sources, schema, crosswalk
 	@$(BIN)/python -m etl.registers.dbt_sources

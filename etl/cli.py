@@ -5,12 +5,19 @@ bug or an outage.
 """
 
 import json
+import signal
+import sys
+import threading
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from etl.errors import KoblingError, SettingsError, StagedError, without_numbers
+from etl.errors import KoblingError, SettingsError, StagedError, disk_error, without_numbers
 from etl.home import Home, open_home
 from etl.settings import Settings
 
@@ -24,11 +31,17 @@ class InStoryOrder(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
+        with _stopping_on_signals() as stopped:
+            return self._invoke(ctx, stopped)
+
+    def _invoke(self, ctx: click.Context, stopped: list[int]) -> object:
         try:
             return super().invoke(ctx)
         except KoblingError as error:
-            click.echo(f"Error: {error}", err=True)
-            raise SystemExit(error.exit_status) from error
+            if not stopped:
+                click.echo(f"Error: {error}", err=True)
+                raise SystemExit(error.exit_status) from error
+            _end(stopped)
         except PermissionError as error:
             click.echo(
                 f"Error: {error.filename}: permission denied. Expected a home that this user may "
@@ -37,11 +50,50 @@ class InStoryOrder(click.Group):
             )
             raise SystemExit(2) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            if stopped:
+                _end(stopped)
             raise
-        except Exception:
+        except KeyboardInterrupt:
+            _end(stopped or [signal.SIGINT])
+        except Exception as error:
+            if stopped:  # whoever it reached may tell it as an error of its own
+                _end(stopped)
+            if found := disk_error(error):
+                click.echo(f"Error: {found}", err=True)
+                raise SystemExit(2) from None
             # What DuckDB says of a value that it cannot use is the value.
             click.echo(without_numbers(traceback.format_exc()), err=True)
             raise SystemExit(1) from None
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[list[int]]:
+    """Let SIGTERM end a command as Ctrl-C does. Yields a list that the signal will be put in."""
+    stopped: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    # Elsewhere than in the main thread signals are not ours to take.
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(stopped: list[int]) -> NoReturn:
+    """End as the shell expects of a command that was stopped: 128 and the signal's number."""
+    name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[stopped[0]]
+    click.echo(
+        f"Error: stopped by {name}. Nothing half-done counts; start the same command again.",
+        err=True,
+    )
+    raise SystemExit(128 + stopped[0])
 
 
 def say(text: str) -> None:
@@ -490,6 +542,23 @@ def status(as_json: bool) -> None:
 
 
 @main.command()
+def notify() -> None:
+    """Tell what has changed since somebody was told: failures, warnings, and what is over.
+
+    One notice for each cause, with its page in docs/runbooks/, to a file below notices/ or by mail.
+    Silent where nothing has changed. `kobling run` does it at its end.
+
+    \b
+    Example:
+        kobling notify
+    """
+    from etl import steps
+
+    if not steps.notify(Settings.from_environment(), say):
+        say("nothing has changed since somebody was told")
+
+
+@main.command()
 @click.option("--write", is_flag=True, help="Write a commented kobling.toml into the home.")
 def settings(write: bool) -> None:
     """Tell every setting, its value, and who said so.
@@ -889,6 +958,81 @@ def study_why(name: str, person: str) -> None:
     from etl import steps
 
     click.echo(steps.study_why(Settings.from_environment(), name, person))
+
+
+# ------------------------------------------------------------------ how a command ended
+
+KEPT_IN_MIND = (
+    "receive",
+    "land",
+    "link",
+    "select",
+    "check",
+    "estimate",
+    "release",
+    "run",
+    "backfill",
+)
+
+
+def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, which lets `kobling notify` know how it ended; `run` tells at once.
+
+    A person at a terminal sees how a single step ends, and may have mistyped it.
+    """
+
+    @wraps(command)
+    def kept(*args: object, **options: object) -> None:
+        from etl import steps
+
+        named = [str(options[option]) for option in ("study", "register") if options.get(option)]
+        job = " ".join([name, *named])
+        is_run = name == "run"
+        try:
+            command(*args, **options)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if is_run or not sys.stderr.isatty():
+                note_failure(job, error, is_told=is_run)
+            raise
+        settings = Settings.from_environment()
+        steps.note_success(settings, job)
+        if is_run:
+            with suppress_and_show(None):
+                steps.notify(settings, say)
+
+    return kept
+
+
+def note_failure(job: str, error: Exception, *, is_told: bool) -> None:
+    """Whatever goes wrong in this stands behind the error itself, which is shown afterwards."""
+    from etl import steps
+
+    with suppress_and_show(error):
+        settings = Settings.from_environment()
+        failures = steps.note_failure(settings, job, error)
+        if is_told:
+            steps.notify(settings, say, failures)
+
+
+@contextmanager
+def suppress_and_show(instead_of: Exception | None) -> Iterator[None]:
+    """What goes wrong in telling is shown, and does not change how the command ends; a bug does,
+    where nothing else went wrong."""
+    try:
+        yield
+    except KoblingError as error:
+        if str(error) != str(instead_of):
+            click.echo(f"Error: {error}", err=True)
+    except Exception:
+        if instead_of is None:
+            raise
+        click.echo(without_numbers(traceback.format_exc()), err=True)
+
+
+for _name in KEPT_IN_MIND:
+    main.commands[_name].callback = keeping_in_mind(_name, main.commands[_name].callback)
 
 
 if __name__ == "__main__":

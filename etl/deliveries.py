@@ -24,7 +24,7 @@ import pyarrow
 import pyarrow.parquet
 
 from etl import registers
-from etl.errors import LIKE_A_NUMBER, DeliveryError
+from etl.errors import LIKE_A_NUMBER, DeliveryError, hold_own_faults
 from etl.home import file_hash, for_owner_only, read_json, remove, replace_json
 from etl.registers import Register
 
@@ -355,7 +355,8 @@ class Unpacking(io.RawIOBase):
     def readinto(self, buffer) -> int:
         try:
             piece = self._stream.read(len(buffer))
-        except (OSError, EOFError, zlib.error):
+        except (OSError, EOFError, zlib.error) as error:
+            hold_own_faults(error)
             raise DeliveryError(
                 f"{self._path}: not a whole {self._path.suffix} file. Expected one. Ask the keeper "
                 "to send it again."
@@ -525,7 +526,8 @@ def rows_of(path: Path, kind: str, register: Register, unpack_times: int) -> int
     if kind in ("parquet", SAS_TWIN):
         try:
             return pyarrow.parquet.read_metadata(path).num_rows
-        except (OSError, pyarrow.ArrowException):
+        except (OSError, pyarrow.ArrowException) as error:
+            hold_own_faults(error)
             raise DeliveryError(
                 f"{path}: not a whole Parquet file. Expected one. Ask the keeper to send it again."
             ) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from etl.errors import KoblingError
+from etl.errors import KoblingError, disk_error, hold_own_faults
 from etl.home import Home
 from etl.settings import Settings
 
@@ -44,10 +44,14 @@ def build(settings: Settings, home: Home, warehouse: Path, say: Callable[[str], 
 
     DuckDBConnectionManager.close_all_connections()
     if outcome.exception:
+        hold_own_faults(outcome.exception)
         raise outcome.exception
     results = outcome.result.results
     bad = [r for r in results if str(r.status) in ("error", "fail", "runtime error")]
     if bad:
+        for result in bad:
+            if found := disk_error(str(result.message)):
+                raise found
         raise KoblingError(
             f"dbt: {len(bad)} of {len(results)} nodes failed: "
             + "; ".join(f"{r.node.name} ({r.status})" for r in bad[:5])

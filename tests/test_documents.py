@@ -16,7 +16,7 @@ from etl.demo import STORY
 from etl.settings import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 PATH_IN_TEXT = re.compile(
     r"`((?:etl|dags|docs|dbt_project|expectations|tests|benchmarks)/[\w./-]*)`"
 )

@@ -64,18 +64,17 @@ def check(settings: Settings, say: Say) -> None:
                 account.rows_out = sum(len(result.failing) for result in results)
             else:
                 say("checks: nothing new")
-        ledger.record(
-            home,
-            "checked",
-            refresh=refresh,
-            gate=gate.state,
-            results=kept["number"],
-            results_sha256=kept["results_sha256"],
-            failing=sorted({result.name for result in results if result.status == "fail"}),
-            waived=sorted(waived),
-            confirmed_rows=sum(result.n_confirmed for result in results),
-            seconds=seconds() if is_new else None,
-        )
+        said = {
+            "refresh": refresh,
+            "gate": gate.state,
+            "results": kept["number"],
+            "results_sha256": kept["results_sha256"],
+            "failing": sorted({result.name for result in results if result.status == "fail"}),
+            "waived": sorted(waived),
+            "confirmed_rows": sum(result.n_confirmed for result in results),
+        }
+        if not ledger.is_told(home, "checked", **said):
+            ledger.record(home, "checked", **said, seconds=seconds() if is_new else None)
         if gate.state == "red":
             raise QualityError(
                 f"quality: a fatal check failed: {'; '.join(gate.failures)}. Expected none. "

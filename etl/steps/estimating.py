@@ -26,6 +26,7 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
         with connect(settings, home.warehouse) as con:
             document_of_estimates = home.state / f"estimates-{study}.json"
             if estimated_key(con, study) == wanted and _is_of(document_of_estimates, keys):
+                _tell_estimated(home, study, wanted)
                 say(f"{study}: estimated before, nothing new")
                 return
             plan = plan_of(definition)
@@ -49,8 +50,13 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
         }
         replace_json(document_of_estimates, document)
         account.rows_out = len(document["risks"]) + len(document["contrasts"])
-        ledger.record(home, "estimated", study=study, key=wanted, seconds=seconds())
+        _tell_estimated(home, study, wanted, seconds())
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
+
+
+def _tell_estimated(home: Home, study: str, key: str, seconds: float | None = None) -> None:
+    if not ledger.is_told(home, "estimated", study=study, key=key):
+        ledger.record(home, "estimated", study=study, key=key, seconds=seconds)
 
 
 def _is_of(document: Path, keys: dict[str, str]) -> bool:

@@ -21,7 +21,7 @@ from etl.landing import (
 )
 from etl.settings import Settings
 from etl.steps.checking import EXPECTATIONS, today
-from etl.steps.receiving import tell_accepted, tell_what_a_kill_left_untold
+from etl.steps.receiving import tell_accepted, tell_refused, tell_what_a_kill_left_untold
 from etl.steps.wording import Account, Say, accounted, n_of, name_of
 
 
@@ -114,7 +114,7 @@ def land_one(
     except DeliveryError as error:
         if not known:
             refuse(home, register, folder, manifest_sha256, str(error))
-            ledger.record(home, "delivery refused", delivery=name_of(folder), reason=str(error))
+        tell_refused(home, name_of(folder), str(error))
         return 0, str(error)
     accept(home, parsed, checks)
     decided = record(home, register, folder.name)

@@ -70,9 +70,11 @@ def promote(
         _hold_not_withdrawn(home, study, place)
         keys = releases.evidence_keys(place)
         # The signature first: a kill must not leave a release live that nobody has signed.
-        tell_released(
-            settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside
-        )
+        signed = {"study": study, "release": place.name, "by": by, "reason": reason}
+        if not ledger.is_told(home, "released", "staged", "rolled back", **signed):
+            tell_released(
+                settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside
+            )
         releases.unmark(home, f"{study}/{place.name}", "rolled_back")
         releases.promote(home, study, place.name)
     return f"{study}: release {place.name} is live, in place of {live.name}"
@@ -94,15 +96,15 @@ def rollback(settings: Settings, study: str, to: str | None, by: str, reason: st
                 "`kobling rollback --help` says how to name it."
             )
         _hold_not_withdrawn(home, study, place)
-        ledger.record(
-            home,
-            "rolled back",
-            study=study,
-            release=place.name,
-            instead_of=live.name,
-            by=by,
-            reason=reason,
-        )
+        said = {
+            "study": study,
+            "release": place.name,
+            "instead_of": live.name,
+            "by": by,
+            "reason": reason,
+        }
+        if not ledger.is_told(home, "rolled back", "released", "staged", **said):
+            ledger.record(home, "rolled back", **said)
         releases.mark(home, [f"{study}/{live.name}"], "rolled_back", reason)
         releases.unmark(home, f"{study}/{place.name}", "rolled_back")
         releases.promote(home, study, place.name)

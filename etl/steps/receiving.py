@@ -46,7 +46,7 @@ def receive(
                     _keeping_out(settings, home, say),
                 )
             except DeliveryError as error:
-                ledger.record(home, "delivery refused", delivery=name_of(source), reason=str(error))
+                tell_refused(home, name_of(source), str(error))
                 refusals.append(str(error))
                 continue
             if place is None:
@@ -149,7 +149,7 @@ def receive_from_database(
                     home.scratch, say, _keeping_out(settings, home, say),
                 )  # fmt: skip
             except DeliveryError as error:
-                ledger.record(home, "delivery refused", delivery=register, reason=str(error))
+                tell_refused(home, register, str(error))
                 raise
         if place is None:
             say(f"{register}: the same as was received last, nothing new")
@@ -173,6 +173,13 @@ def _record_received(home: Home, place: Path) -> None:
         delivery=name_of(place),
         manifest_sha256=file_hash(place / deliveries.MANIFEST),
     )
+
+
+def tell_refused(home: Home, delivery: str, reason: str) -> None:
+    """Write into the ledger that a delivery was refused, once for as long as it lies there so."""
+    others = ("delivery received", "delivery accepted")
+    if not ledger.is_told(home, "delivery refused", *others, delivery=delivery, reason=reason):
+        ledger.record(home, "delivery refused", delivery=delivery, reason=reason)
 
 
 def tell_accepted(home: Home, entry: dict, **more: object) -> None:

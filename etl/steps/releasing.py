@@ -36,8 +36,10 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         live = releases.current(home, study)
         if live and live.name == wanted:
             releases.unstage(home, study)
-            if wanted not in ledger.told(home, "released", "release"):
-                tell_released(settings, home, study, live, keys)
+            if not ledger.is_told(home, "released", "rolled back", study=study, release=wanted):
+                before = _told_live(home, study)
+                outside = _outside_bounds(before, live)
+                tell_released(settings, home, study, live, keys, outside_bounds=outside)
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
         if why := releases.marked(home, f"{study}/{wanted}", "rolled_back"):
@@ -76,6 +78,12 @@ def release(settings: Settings, study: str, say: Say) -> Path:
             f"promote {study}` makes it live; until then {live.name} is."
         )
     return place
+
+
+def _told_live(home: Home, study: str) -> Path | None:
+    """The release that the ledger made live last."""
+    told = [e for e in ledger.entries(home, "released", "rolled back") if e["study"] == study]
+    return home.releases / study / told[-1]["release"] if told else None
 
 
 def _outside_bounds(settings: Settings, live: Path | None, place: Path) -> list[str]:
@@ -120,12 +128,8 @@ def _tell_staged(
     reasons: list[str],
     seconds: float,
 ) -> None:
-    told = [
-        (entry["event"], entry["release"])
-        for entry in ledger.entries(home, "staged", "released", "rolled back")
-        if entry["study"] == study
-    ]
-    if told[-1:] != [("staged", place.name)]:
+    others = ("released", "rolled back")
+    if not ledger.is_told(home, "staged", *others, study=study, release=place.name):
         tell_released(
             settings, home, study, place, keys, event="staged", outside_bounds=reasons,
             seconds=seconds,

@@ -20,6 +20,7 @@ def select(settings: Settings, say: Say) -> bool:
     with accounted(say, home.linked) as account, one_writer(home) as seconds:
         wanted = select_key(settings, home)
         if _built_key(settings, home) == wanted:
+            _tidy_and_tell(home, wanted)
             say("selection: nothing new")
             return False
         beside = home.root / "warehouse.next.duckdb"
@@ -45,13 +46,20 @@ def select(settings: Settings, say: Say) -> bool:
             con.execute("checkpoint")
             account.rows_in = _rows_linked(con, home)
             account.rows_out = rows_of(con, "marts")
-        beside.replace(home.warehouse)
+        # A journal of the old file beside the new one would make the new one unreadable.
         remove(home.warehouse.with_name(home.warehouse.name + ".wal"))
-        for old in home.state.glob("d*-docs-*.html"):
-            if wanted not in old.name:
-                remove(old)
-        ledger.record(home, "selected", key=wanted, seconds=seconds())
+        beside.replace(home.warehouse)
+        _tidy_and_tell(home, wanted, seconds())
         return True
+
+
+def _tidy_and_tell(home: Home, wanted: str, seconds: float | None = None) -> None:
+    """What follows when the warehouse is in its place; a kill may have left it undone."""
+    for old in home.state.glob("d*-docs-*.html"):
+        if wanted not in old.name:
+            remove(old)
+    if not ledger.is_told(home, "selected", key=wanted):
+        ledger.record(home, "selected", key=wanted, seconds=seconds)
 
 
 def _rows_linked(con, home: Home) -> int:
