@@ -14,8 +14,8 @@ from etl.demo import DAGS, STORY
 from etl.errors import BusyError, KoblingError
 from etl.settings import CHECKOUT
 
-# A register's check reads what landing wrote, and a person needs no slot to think.
-AT_ANY_TIME = {"register.check", "study.approve"}
+# A register's check reads what landing wrote, `notify` what is there, and a person thinks.
+AT_ANY_TIME = {"register.check", "study.approve", "notify"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def order(dag) -> list[str]:
 
 def test_the_dags_are_the_story_in_the_order_of_the_command_line(bag):
     assert bag.import_errors == {}
-    assert set(bag.dags) == {*STORY, "backfill"}
+    assert set(bag.dags) == {*STORY, "backfill", "notify"}
     assert order(bag.dags["refresh_registers"]) == [
         "register.receive", "register.land", "register.check", "link", "status",
     ]  # fmt: skip
