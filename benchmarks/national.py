@@ -208,7 +208,7 @@ class Kept:
             known = made_of | {"made_of": made_of, "stages": {}}
         self.told = known
 
-    def once(self, name: str, measure: Callable[[], object]) -> object:
+    def once(self, name: str, measure: Callable[[], dict]) -> dict:
         """Measure what has not been measured; a stage that was broken off says so."""
         stages = self.told["stages"]
         if name not in stages:
@@ -243,14 +243,11 @@ def one_size(root: Path, size: Fraction, commit: str) -> dict:
         click.echo(f"  {found['seconds']:,.0f} s, {found['peak_mib']:,} MiB")
         return found
 
-    rows = {"all": 1}
+    written = kept.once("mock", lambda: stage("mock", "mock", 1))
+    rows = _rows(folder)
+    written["rows_per_second"] = round(rows["all"] / written["seconds"])
     for name, (work, of) in STAGES.items():
-        kept.once(name, lambda name=name, work=work, of=of: stage(name, work, rows[of]))
-        if name == "mock":
-            rows |= _rows(folder)
-            # They are known only now.
-            of_mock = kept.told["stages"]["mock"]
-            of_mock["rows_per_second"] = round(rows["all"] / of_mock["seconds"])
+        kept.once(name, lambda name=name, work=work, n=rows[of]: stage(name, work, n))
         if name == "release":
             kept.told["stores_mib"] = {store: _mib(folder / "home" / store) for store in STORES}
     (folder / "alone.parquet").unlink(missing_ok=True)
