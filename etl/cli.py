@@ -1,15 +1,23 @@
 """The commands, in the order in which data travels. Parses and prints; every rule lives elsewhere.
 
-Exit status: 0 done, 2 refused with one clear line, anything else a bug or an outage.
+Exit status: 0 done, 2 refused with one clear line, 75 another command is writing, anything else a
+bug or an outage.
 """
 
 import json
+import signal
+import sys
+import threading
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from etl.errors import KoblingError, SettingsError, without_numbers
+from etl.errors import KoblingError, SettingsError, StagedError, disk_error, without_numbers
 from etl.home import Home, open_home
 from etl.settings import Settings
 
@@ -23,11 +31,17 @@ class InStoryOrder(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
+        with _stopping_on_signals() as stopped:
+            return self._invoke(ctx, stopped)
+
+    def _invoke(self, ctx: click.Context, stopped: list[int]) -> object:
         try:
             return super().invoke(ctx)
         except KoblingError as error:
-            click.echo(f"Error: {error}", err=True)
-            raise SystemExit(2) from error
+            if not stopped:
+                click.echo(f"Error: {error}", err=True)
+                raise SystemExit(error.exit_status) from error
+            _end(stopped)
         except PermissionError as error:
             click.echo(
                 f"Error: {error.filename}: permission denied. Expected a home that this user may "
@@ -36,11 +50,50 @@ class InStoryOrder(click.Group):
             )
             raise SystemExit(2) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            if stopped:
+                _end(stopped)
             raise
-        except Exception:
+        except KeyboardInterrupt:
+            _end(stopped or [signal.SIGINT])
+        except Exception as error:
+            if stopped:  # whoever it reached may tell it as an error of its own
+                _end(stopped)
+            if found := disk_error(error):
+                click.echo(f"Error: {found}", err=True)
+                raise SystemExit(2) from None
             # What DuckDB says of a value that it cannot use is the value.
             click.echo(without_numbers(traceback.format_exc()), err=True)
             raise SystemExit(1) from None
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[list[int]]:
+    """Let SIGTERM end a command as Ctrl-C does. Yields a list that the signal will be put in."""
+    stopped: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    # Elsewhere than in the main thread signals are not ours to take.
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(stopped: list[int]) -> NoReturn:
+    """End as the shell expects of a command that was stopped: 128 and the signal's number."""
+    name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[stopped[0]]
+    click.echo(
+        f"Error: stopped by {name}. Nothing half-done counts; start the same command again.",
+        err=True,
+    )
+    raise SystemExit(128 + stopped[0])
 
 
 def say(text: str) -> None:
@@ -130,11 +183,17 @@ def write_mock(out: Path, answers: Path, persons: int, seed: int, defects: str =
     help="Pull from PostgreSQL instead: postgresql://user@host:port/database. The password is "
     "taken from PGPASSWORD or ~/.pgpass.",
 )  # fmt: skip
-@click.option("--register", help="With --from: the register whose tables are pulled.")
+@click.option(
+    "--register", help="Only this register. With --from: the one whose tables are pulled."
+)
 @click.option("--schema", help="With --from: where the tables lie.  [default: public]")
 @click.option(
     "--table", "tables", multiple=True,
     help="With --from: only this table; may be given again.  [default: all of the register]",
+)  # fmt: skip
+@click.option(
+    "--flagged", is_flag=True,
+    help="Only folders that hold a file named `delivered`, written last: all of it is there.",
 )  # fmt: skip
 def receive(
     inbox: Path | None,
@@ -144,6 +203,7 @@ def receive(
     register: str | None,
     schema: str | None,
     tables: tuple[str, ...],
+    flagged: bool,
 ) -> None:
     """Copy deliveries into the store, checksums verified.
 
@@ -154,6 +214,7 @@ def receive(
     \b
     Example:
         kobling receive ../inbox
+        kobling receive --register patobank
         kobling receive --from postgresql://reader@db.example.dk/pato \\
             --register patobank --complete-to 2024-05-31
     """
@@ -161,17 +222,20 @@ def receive(
 
     settings = Settings.from_environment()
     if database is None:
-        if register or schema or tables:
+        if schema or tables:
             raise SettingsError(
-                "--register, --schema and --table say what to pull. Expected --from with them. "
-                "Name the database, or leave them out."
+                "--schema and --table say what to pull. Expected --from with them. Name the "
+                "database, or leave them out."
             )
-        steps.receive(settings, inbox or Home(settings.home).inbox, complete_to, say, coverage)
+        steps.receive(
+            settings, inbox or Home(settings.home).inbox, complete_to, say, coverage, register,
+            only_flagged=flagged,
+        )  # fmt: skip
         return
-    if inbox or register is None or coverage not in (None, "stock"):
+    if inbox or flagged or register is None or coverage not in (None, "stock"):
         raise SettingsError(
-            "--from pulls one register as a stock. Expected --register, no INBOX and no other "
-            "--coverage. Correct the command."
+            "--from pulls one register as a stock. Expected --register, no INBOX, no --flagged and "
+            "no other --coverage. Correct the command."
         )
     steps.receive_from_database(
         settings, database, register, schema or "public", tables, complete_to, say
@@ -223,18 +287,26 @@ def select() -> None:
 
 
 @main.command()
-def check() -> None:
+@click.option("--register", help="Only what landing found in this register's deliveries in force.")
+def check(register: str | None) -> None:
     """Run the expectations on the marts.
 
-    A fatal one that is red stops what follows; the last release stays live.
+    A fatal one that is red stops what follows; the last release stays live. With --register nothing
+    is run: it tells what landing found in the deliveries that count, holds that no row is lost, and
+    refuses where one of them was refused or is not landed.
 
     \b
     Example:
         kobling check
+        kobling check --register patobank
     """
     from etl import steps
 
-    steps.check(Settings.from_environment(), say)
+    settings = Settings.from_environment()
+    if register:
+        steps.check_landed(settings, register, say)
+    else:
+        steps.check(settings, say)
 
 
 @main.command()
@@ -255,7 +327,8 @@ def estimate(study: str) -> None:
 
 @main.command()
 @click.argument("study")
-def release(study: str) -> None:
+@click.option("--let-wait", is_flag=True, help="A release that is staged ends with 0, not with 2.")
+def release(study: str, let_wait: bool) -> None:
     """Publish STUDY as one immutable folder.
 
     Marts, estimates, figures, pages and evidence; `current` moves to it in one step, unless
@@ -267,7 +340,12 @@ def release(study: str) -> None:
     """
     from etl import steps
 
-    steps.release(Settings.from_environment(), study, say)
+    try:
+        steps.release(Settings.from_environment(), study, say)
+    except StagedError as error:
+        if not let_wait:
+            raise
+        say(str(error))
 
 
 @main.command()
@@ -296,7 +374,11 @@ def preview(study: str, page: Path | None) -> None:
 @click.argument("study")
 @click.option("--by", help="Who has looked; needed where something is outside the bounds.")
 @click.option("--reason", help="Why it is right; the ledger keeps it.")
-def promote(study: str, by: str | None, reason: str | None) -> None:
+@click.option(
+    "--release", "release_id", metavar="ID",
+    help="The one that was looked at; refused where a newer one is staged by now.",
+)  # fmt: skip
+def promote(study: str, by: str | None, reason: str | None, release_id: str | None) -> None:
     """Make the staged release of STUDY the live one.
 
     \b
@@ -305,7 +387,7 @@ def promote(study: str, by: str | None, reason: str | None) -> None:
     """
     from etl import steps
 
-    click.echo(steps.promote(Settings.from_environment(), study, by, reason))
+    click.echo(steps.promote(Settings.from_environment(), study, by, reason, release_id))
 
 
 @main.command()
@@ -341,9 +423,10 @@ def export(study: str) -> None:
     Example:
         kobling export dlms
     """
-    from etl import steps
+    # Loads the solver of disclosure control, which no other step needs.
+    from etl.steps.exporting import export_study
 
-    click.echo(steps.export_study(Settings.from_environment(), study, say))
+    click.echo(export_study(Settings.from_environment(), study, say))
 
 
 @main.command()
@@ -439,16 +522,40 @@ def show(study: str) -> None:
 
 
 @main.command()
-def status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Everything that holds, for programs.")
+def status(as_json: bool) -> None:
     """Tell whether anything is new since the last release.
+
+    With --json: of each register which deliveries are in force, with rows, hashes and the day up to
+    which it is complete; what the lake was linked from; of each study which release is live, and
+    which is staged.
 
     \b
     Example:
         kobling status
+        kobling status --json
     """
     from etl import steps
 
-    click.echo(steps.status(Settings.from_environment()))
+    settings = Settings.from_environment()
+    click.echo(json.dumps(steps.state(settings), indent=2) if as_json else steps.status(settings))
+
+
+@main.command()
+def notify() -> None:
+    """Tell what has changed since somebody was told: failures, warnings, and what is over.
+
+    One notice for each cause, with its page in docs/runbooks/, to a file below notices/ or by mail.
+    Silent where nothing has changed. `kobling run` does it at its end.
+
+    \b
+    Example:
+        kobling notify
+    """
+    from etl import steps
+
+    if not steps.notify(Settings.from_environment(), say):
+        say("nothing has changed since somebody was told")
 
 
 @main.command()
@@ -851,6 +958,81 @@ def study_why(name: str, person: str) -> None:
     from etl import steps
 
     click.echo(steps.study_why(Settings.from_environment(), name, person))
+
+
+# ------------------------------------------------------------------ how a command ended
+
+KEPT_IN_MIND = (
+    "receive",
+    "land",
+    "link",
+    "select",
+    "check",
+    "estimate",
+    "release",
+    "run",
+    "backfill",
+)
+
+
+def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, which lets `kobling notify` know how it ended; `run` tells at once.
+
+    A person at a terminal sees how a single step ends, and may have mistyped it.
+    """
+
+    @wraps(command)
+    def kept(*args: object, **options: object) -> None:
+        from etl import steps
+
+        named = [str(options[option]) for option in ("study", "register") if options.get(option)]
+        job = " ".join([name, *named])
+        is_run = name == "run"
+        try:
+            command(*args, **options)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if is_run or not sys.stderr.isatty():
+                note_failure(job, error, is_told=is_run)
+            raise
+        settings = Settings.from_environment()
+        steps.note_success(settings, job)
+        if is_run:
+            with suppress_and_show(None):
+                steps.notify(settings, say)
+
+    return kept
+
+
+def note_failure(job: str, error: Exception, *, is_told: bool) -> None:
+    """Whatever goes wrong in this stands behind the error itself, which is shown afterwards."""
+    from etl import steps
+
+    with suppress_and_show(error):
+        settings = Settings.from_environment()
+        failures = steps.note_failure(settings, job, error)
+        if is_told:
+            steps.notify(settings, say, failures)
+
+
+@contextmanager
+def suppress_and_show(instead_of: Exception | None) -> Iterator[None]:
+    """What goes wrong in telling is shown, and does not change how the command ends; a bug does,
+    where nothing else went wrong."""
+    try:
+        yield
+    except KoblingError as error:
+        if str(error) != str(instead_of):
+            click.echo(f"Error: {error}", err=True)
+    except Exception:
+        if instead_of is None:
+            raise
+        click.echo(without_numbers(traceback.format_exc()), err=True)
+
+
+for _name in KEPT_IN_MIND:
+    main.commands[_name].callback = keeping_in_mind(_name, main.commands[_name].callback)
 
 
 if __name__ == "__main__":

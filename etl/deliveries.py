@@ -24,11 +24,13 @@ import pyarrow
 import pyarrow.parquet
 
 from etl import registers
-from etl.errors import LIKE_A_NUMBER, DeliveryError
+from etl.errors import LIKE_A_NUMBER, DeliveryError, hold_own_faults
 from etl.home import file_hash, for_owner_only, read_json, remove, replace_json
 from etl.registers import Register
 
 MANIFEST = "manifest.json"
+# An empty file that whoever brings a delivery puts beside its files, last: now all of it is there.
+FLAG = "delivered"
 FOLDER_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d+))?")
 # A year, or a month or quarter of one: 2005, 2005-03, 2005Q1. It becomes a folder's name.
 PERIOD = re.compile(r"\d{4}(?:[-_]?(?:\d{2}|[QqHh]\d))?")
@@ -93,6 +95,11 @@ def find(inbox: Path) -> list[Path]:
             "patobank/2024-06-01/. Sort the files into such folders."
         )
     return found
+
+
+def is_flagged(folder: Path) -> bool:
+    """Whether whoever brought a delivery has said that all of it is there."""
+    return (folder / FLAG).is_file()
 
 
 def of_register(deliveries: Path, register: Register) -> list[Path]:
@@ -348,7 +355,8 @@ class Unpacking(io.RawIOBase):
     def readinto(self, buffer) -> int:
         try:
             piece = self._stream.read(len(buffer))
-        except (OSError, EOFError, zlib.error):
+        except (OSError, EOFError, zlib.error) as error:
+            hold_own_faults(error)
             raise DeliveryError(
                 f"{self._path}: not a whole {self._path.suffix} file. Expected one. Ask the keeper "
                 "to send it again."
@@ -384,7 +392,11 @@ def receive(
     remove(copy.parents[1])
     _hold_to_plain_files(source)
     try:
-        shutil.copytree(source, copy, symlinks=True)
+        # The flag is a word to us, and no part of what the keeper delivers.
+        shutil.copytree(
+            source, copy, symlinks=True,
+            ignore=lambda folder, _: [FLAG] if Path(folder) == source else [],
+        )  # fmt: skip
         if not (copy / MANIFEST).exists():
             replace_json(
                 copy / MANIFEST,
@@ -514,7 +526,8 @@ def rows_of(path: Path, kind: str, register: Register, unpack_times: int) -> int
     if kind in ("parquet", SAS_TWIN):
         try:
             return pyarrow.parquet.read_metadata(path).num_rows
-        except (OSError, pyarrow.ArrowException):
+        except (OSError, pyarrow.ArrowException) as error:
+            hold_own_faults(error)
             raise DeliveryError(
                 f"{path}: not a whole Parquet file. Expected one. Ask the keeper to send it again."
             ) from None

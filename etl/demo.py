@@ -60,6 +60,8 @@ def run_dags(settings: Settings) -> None:
     dags = _load(settings)
     for dag_id in STORY:
         click.secho(dag_id, bold=True)
+        for task in dags[dag_id].tasks:
+            task.retries = 0  # somebody looks on, and need not wait for what may heal
         run = dags[dag_id].test()
         # `.test()` does not raise: the state of the run is all it tells.
         if run.state != "success":

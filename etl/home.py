@@ -8,20 +8,25 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from etl.errors import LinkageError, SettingsError
+from etl.errors import BusyError, LinkageError, SettingsError, hold_own_faults
 from etl.settings import Settings
 
 MIN_KEY_BYTES = 32
+
+# The home that this process writes to from the first step of the road to the last.
+_written: ContextVar[Path | None] = ContextVar("written", default=None)
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,11 @@ class Home:
         return self.root / "ledger.jsonl"
 
     @property
+    def notices(self) -> Path:
+        """What somebody was told, and was not yet; never personal."""
+        return self.root / "notices"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -159,23 +169,64 @@ def open_home(settings: Settings) -> Home:
 
 
 @contextmanager
-def one_writer(home: Home) -> Iterator[Callable[[], float]]:
+def one_writer(home: Home, *, all_steps: bool = False) -> Iterator[Callable[[], float]]:
     """Let one command write at a time; a second is refused at once instead of waiting in the dark.
 
-    The lock is the kernel's, so it goes with the process however it ends. Gives how many seconds it
-    has been held, for the ledger.
+    The lock is the kernel's, so it goes with the process however it ends. With `all_steps` it is
+    held over the steps that the block calls, and none of them can find another one in its way.
+    What a killed command has left half written is swept away before the block, which is given how
+    many seconds it has been running, for the ledger.
     """
     began = time.monotonic()
+
+    def seconds() -> float:
+        return round(time.monotonic() - began, 1)
+
+    if _written.get() == home.root:
+        yield seconds
+        return
     home.state.mkdir(parents=True, exist_ok=True)
     with (home.state / "writer.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(
+            raise BusyError(
                 f"{home.root}: another kobling command is writing here. "
                 "Expected to be the only one. Wait until it has ended, then start again."
             ) from None
-        yield lambda: round(time.monotonic() - began, 1)
+        _sweep(home)
+        before = _written.set(home.root if all_steps else None)
+        try:
+            yield seconds
+        finally:
+            _written.reset(before)
+
+
+def _sweep(home: Home) -> None:
+    """Take away what commands that were killed have left: nothing refers to it."""
+    for path in home.scratch.glob("*"):
+        if not _is_of_running(path):
+            remove(path)
+    for pattern in BESIDE:
+        for path in home.root.glob(pattern):
+            if not _is_of_running(path):
+                remove(path)
+
+
+# What is written beside its place, and moved there once it is whole.
+BESIDE = (
+    ".*.[0-9]*", "warehouse.next.duckdb*", "state/.*.[0-9]*",
+    "restricted/.*.[0-9]*", "restricted/.identity.duckdb.new*", "restricted/accepted/*/.*.[0-9]*",
+    "quality/.new-*", "releases/*/.new-*", "releases/*/.*.[0-9]*", "releases/*/.*.new",
+    "exports/*/.new-*", "disclosure/*/.*.[0-9]*",
+)  # fmt: skip
+
+
+def _is_of_running(path: Path) -> bool:
+    """Whether the name ends with the number of another process that has not ended."""
+    number = re.match(r"(?:spill-|\..*\.)([0-9]+)$", path.name)
+    # In a container every command may have the same number: what bears ours is left behind too.
+    return bool(number) and number[1] != str(os.getpid()) and Path("/proc", number[1]).exists()
 
 
 def connect(
@@ -187,18 +238,20 @@ def connect(
     try:
         con = duckdb.connect(str(database), **options)
     except duckdb.IOException as error:
+        hold_own_faults(error)
         if "lock" not in str(error):
             raise SettingsError(
                 f"{database}: not readable as a DuckDB file. Expected the one that `kobling "
                 "select` writes. Take it away and run `kobling run`, which makes it from the lake."
             ) from None
-        raise SettingsError(
+        raise BusyError(
             f"{database}: another process has it open. DuckDB lets one process write, and none "
             "read meanwhile; releases can always be read. Close the other one, then start again."
         ) from None
     con.execute(f"set memory_limit = '{settings.memory_limit}'")
     con.execute(f"set threads = {settings.threads}")
-    con.execute(f"set temp_directory = '{home.scratch / 'spill'}'")
+    # Of this process alone, so that it can be known to be left behind.
+    con.execute(f"set temp_directory = '{home.scratch / f'spill-{os.getpid()}'}'")
     con.execute("set temp_file_encryption = true")
     con.execute("set enable_progress_bar = false")
     return con

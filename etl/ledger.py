@@ -14,8 +14,11 @@ from etl.home import Home
 START = "0" * 64
 
 
-def record(home: Home, event: str, **what: object) -> None:
-    """Append one event. `what` must be free of personal values."""
+def record(home: Home, event: str, *, seconds: float | None = None, **what: object) -> None:
+    """Append one event, and how long it took where that was measured. `what` must be free of
+    personal values."""
+    if seconds is not None:
+        what["seconds"] = seconds
     home.state.mkdir(parents=True, exist_ok=True)
     with (home.state / "ledger.lock").open("a") as lock:
         # Commands that only read the home append too, such as who opened the quarantine.
@@ -41,6 +44,29 @@ def _append(home: Home, event: str, what: dict[str, object]) -> None:
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+# What an entry is about; events about one study or delivery say nothing of another.
+SUBJECTS = ("study", "delivery")
+
+
+def is_told(home: Home, event: str, *others: str, **what: object) -> bool:
+    """Whether the newest entry about the same study or delivery is this event, with `what`.
+
+    `others` are events that would make it untrue. A command that was killed between a deed and its
+    entry adds the entry when it is started again; one that was killed after it adds none.
+    """
+    about = {name: what[name] for name in SUBJECTS if name in what}
+    found = [
+        entry
+        for entry in entries(home, event, *others)
+        if all(entry.get(name) == value for name, value in about.items())
+    ]
+    return (
+        bool(found)
+        and found[-1]["event"] == event
+        and all(found[-1].get(name) == value for name, value in what.items())
+    )
 
 
 def told(home: Home, event: str, field: str) -> set[str]:

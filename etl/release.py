@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet
 
 from etl import keyed_hash
 from etl.errors import ReleaseError
@@ -123,6 +124,12 @@ def holds(con: duckdb.DuckDBPyConnection, place: Path, own_ids: list[str]) -> bo
             if con.execute(query).fetchone()[0]:
                 return True
     return False
+
+
+def rows_of(release: Path) -> int:
+    """Rows in all tables of a release."""
+    tables = sorted((release / "parquet").glob("*.parquet"))
+    return sum(pyarrow.parquet.read_metadata(table).num_rows for table in tables)
 
 
 def evidence_keys(release: Path) -> dict[str, str]:

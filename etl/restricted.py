@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from etl import pseudonym
-from etl.errors import LinkageError
+from etl.errors import LinkageError, hold_own_faults
 from etl.home import Home, connect, pseudonym_key, read_json, remove, replace_json, replace_text
 from etl.settings import Settings
 
@@ -85,7 +85,8 @@ class Keys:
         mode = ", read_only" if read_only else ""
         try:
             con.execute(f"attach '{path}' as identity (encryption_key '{key}'{mode})")
-        except duckdb.Error:
+        except duckdb.Error as error:
+            hold_own_faults(error)
             # Its own words hold the key.
             raise LinkageError(
                 f"{path}: does not open with key {self.key_id}. Expected the identity store as "

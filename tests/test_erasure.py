@@ -495,7 +495,7 @@ def test_a_sas_file_becomes_its_parquet_twin_without_her(settings, home, sas, ro
     assert file["before"] == hashlib.sha256(sas.read_bytes()).hexdigest()
     assert file["values"] == values
     said = delivered_later(settings, {"pato1994.sas7bdat": sas.read_bytes()}, rows=rows)
-    assert said == [f"patobank/{LATER}: received before, nothing new"]
+    assert said[1:-1] == [f"patobank/{LATER}: received before, nothing new"]
 
 
 @pytest.mark.parametrize("moment", ["erasure._list_anew", "erasure._forget_replaced_sas"])
@@ -592,8 +592,8 @@ def test_a_new_number_of_an_erased_person_is_somebodys_to_decide_about(settings,
     (place,) = (home.restricted / "perhaps_erased").iterdir()
     assert place.read_text() == f"{NEW}\n"
     assert (place.stat().st_mode & 0o777, place.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert str(place) in said[0]
-    assert "1 number may be an erased person's other one" in said[0]
+    assert str(place) in said[1]
+    assert "1 number may be an erased person's other one" in said[1]
     assert not any(number in line for number in (ANNA, NEW) for line in said)
     assert told_of_suspects(home) == [1]
     assert NEW not in home.ledger.read_text()

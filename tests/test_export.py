@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from etl import disclosure, export, ledger, release, steps, studies, verification
+from etl import disclosure, export, ledger, release, studies, verification
 from etl.errors import DisclosureError, SettingsError
 from etl.home import Home, file_hash, read_json, replace_json
 from etl.settings import CHECKOUT, Settings
+from etl.steps.exporting import export_study
 from tests import story
 from tests.attack import ALL, Known, is_known, learn
 
@@ -36,7 +37,7 @@ def exported(small, tmp_path_factory) -> tuple[Settings, Path, list[str]]:
             shutil.copy(part, own / name)
     said: list[str] = []
     settings = story.settings_of(own)
-    return settings, steps.export_study(settings, STUDY, said.append), said
+    return settings, export_study(settings, STUDY, said.append), said
 
 
 def rows_of(folder: Path, name: str) -> list[dict]:
@@ -104,7 +105,7 @@ def test_verify_names_the_file_of_an_export_that_was_touched(quick, tmp_path, pl
 @pytest.fixture(scope="module")
 def quick(exported) -> tuple[Settings, Path]:
     settings, *_ = exported
-    return settings, steps.export_study(settings, QUICK, lambda _: None)
+    return settings, export_study(settings, QUICK, lambda _: None)
 
 
 @pytest.fixture
@@ -125,10 +126,10 @@ def test_a_release_is_exported_once_and_gives_the_same_bytes_elsewhere(quick, tm
     settings, folder = quick
     entries = Home(settings.home).ledger.read_bytes()
     said: list[str] = []
-    assert steps.export_study(settings, QUICK, said.append) == folder
+    assert export_study(settings, QUICK, said.append) == folder
     assert "nothing new" in said[0]
     assert Home(settings.home).ledger.read_bytes() == entries
-    again = steps.export_study(with_releases_of(settings, tmp_path / "home"), QUICK, said.append)
+    again = export_study(with_releases_of(settings, tmp_path / "home"), QUICK, said.append)
     assert again.name == folder.name
     assert {p.name: p.read_bytes() for p in again.iterdir()} == {
         p.name: p.read_bytes() for p in folder.iterdir()
@@ -283,7 +284,7 @@ def test_a_later_export_is_held_against_the_earlier_ones(quick, without_figures,
     inside |= {"export": "0" * 12, "release": "another"}
     inside["printed"][key] -= 2
     replace_json(own.home / "disclosure" / QUICK / "000000000000.json", inside)
-    later = steps.export_study(own, QUICK, lambda _: None)
+    later = export_study(own, QUICK, lambda _: None)
     assert later.name != folder.name
     now = {(r["characteristic"], r["level"], r["group"]): r for r in rows_of(later, "baseline")}
     assert now["sex", "male", "all"]["n_persons"] is None
@@ -303,10 +304,10 @@ def test_an_export_that_was_broken_off_is_made_whole_by_the_next(
     with monkeypatch.context() as patched:
         patched.setattr(export, "write_evidence", broken)
         with pytest.raises(KeyboardInterrupt):
-            steps.export_study(killed, QUICK, lambda _: None)
+            export_study(killed, QUICK, lambda _: None)
     exports = Home(killed.home).exports / QUICK
     assert not (exports / folder.name).exists()
-    assert steps.export_study(killed, QUICK, lambda _: None).name == folder.name
+    assert export_study(killed, QUICK, lambda _: None).name == folder.name
     assert [p.name for p in exports.iterdir()] == [folder.name]
 
 

@@ -9,7 +9,7 @@ import pytest
 from duckdb_extensions import import_extension
 
 from etl import linkage, restricted
-from etl.errors import LinkageError, SettingsError
+from etl.errors import BusyError, LinkageError, SettingsError
 from etl.home import Home, connect, one_writer, open_home, pseudonym_key, replace_json, replace_text
 from etl.settings import Settings
 from tests.conftest import ANNA, KEYS
@@ -23,7 +23,7 @@ def test_a_home_is_not_opened_for_another_population(settings):
 
 def test_a_second_writer_is_refused_at_once(settings):
     home = open_home(settings)
-    refused = pytest.raises(SettingsError, match="another kobling command")
+    refused = pytest.raises(BusyError, match="another kobling command")
     with one_writer(home), refused, one_writer(home):
         pass
     with one_writer(home):

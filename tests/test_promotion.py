@@ -21,6 +21,7 @@ from etl.home import Home
 from etl.report.preview import RED, preview_page
 from etl.report.preview import draw as drawing_of_years
 from etl.settings import ALWAYS, BY_HAND, WITHIN_BOUNDS, Bounds, Settings
+from etl.steps.exporting import export_study
 from tests import story
 from tests.test_difference import EVIDENCE, TABLES, released
 
@@ -337,7 +338,7 @@ def test_what_is_staged_waits_no_longer_once_another_is_live_and_no_withdrawn_on
         steps.promote(settings, "dlms", "K. Hansen", "looked")
     release.mark(home, ["dlms/cccc00000003"], "withdrawn", "a person was erased on request")
     with pytest.raises(ReleaseError, match="is withdrawn"):
-        steps.export_study(settings, "dlms", print)
+        export_study(settings, "dlms", print)
 
 
 def test_a_second_rollback_goes_further_back_and_not_to_what_was_taken_back(tmp_path, settings):

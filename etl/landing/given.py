@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from etl.deliveries import SAS_TWIN, DeliveredFile, opened, reading_sas
-from etl.errors import DeliveryError
+from etl.errors import DeliveryError, hold_own_faults
 from etl.home import remove
 from etl.landing.plain import PlainText, Shape
 from etl.landing.unnamed import UnnamedFiles
@@ -261,7 +261,8 @@ def _typed(
     """A file that has types of its own: held to the contract's, then read as text like CSV."""
     try:
         described = con.execute(f"describe select * from read_parquet({quoted(own)})").fetchall()
-    except duckdb.Error:
+    except duckdb.Error as error:
+        hold_own_faults(error)
         raise DeliveryError(
             f"{path}: not a whole {kind} file. Expected one. Ask the keeper to send it again."
         ) from None

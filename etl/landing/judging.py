@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow
 
-from etl.errors import DeliveryError
+from etl.errors import DeliveryError, hold_own_faults
 from etl.landing.given import Given, identifier, malformed_lines
 from etl.landing.plain import as_given, batches, is_short_way, rows_as_given
 from etl.landing.streaming import ROWS_AT_ONCE, Hashes, divide, rewrite
@@ -25,7 +25,7 @@ from etl.restricted import scan
 
 SECONDS_A_DAY = 86_400
 # DuckDB's errors come through Arrow as text.
-OURS = ("Out of Memory Error", "INTERNAL Error", "No space left")
+OURS = ("Out of Memory Error", "INTERNAL Error")
 # What older systems wrote where they knew no day.
 PLACEHOLDER = "date '1900-01-01'"
 # The sign for a character that is lost, as itself and as UTF-8 read as windows-1252.
@@ -79,6 +79,7 @@ def judge(
     except (duckdb.OutOfMemoryException, duckdb.InternalException):
         raise  # ours, not the keeper's
     except (duckdb.Error, pyarrow.ArrowInvalid) as error:
+        hold_own_faults(error)
         if any(fault in str(error) for fault in OURS):
             raise
         raise DeliveryError(f"{path}: {given.broken}") from None

@@ -30,7 +30,7 @@ class UnnamedFiles:
         if not OPEN_FILES.is_dir():
             os.close(descriptor)
             return place
-        place.unlink()
+        place.unlink(missing_ok=True)  # or another command has swept it away
         self._descriptors.append(descriptor)
         return OPEN_FILES / str(descriptor)
 

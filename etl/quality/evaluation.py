@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import duckdb
 
-from etl.errors import QualityError
+from etl.errors import QualityError, hold_own_faults
 from etl.personal_number import SHAPE
 from etl.quality.checks import UNEXPECTED_ROWS, Check
 from etl.quality.results import Key, Result, judge
@@ -90,6 +90,7 @@ def _evaluate(
     try:
         n_checked, failing = _rows(con, table_name, check, key)
     except duckdb.Error as error:
+        hold_own_faults(error)  # a check that was not run stays so
         return result("not_run", reason=_without_values(error))
     if any(SHAPE.fullmatch(value) for row in failing for value in row):
         return result("not_run", reason="a failing row's key has the shape of a personal number")
@@ -99,6 +100,7 @@ def _evaluate(
     try:
         counted, failed = great_expectations.count(check, key)
     except Exception as error:  # Great Expectations raises what it likes; others must still run
+        hold_own_faults(error)
         return result("not_run", reason=f"Great Expectations stopped with {type(error).__name__}")
     if counted not in (None, n_checked) or failed != len(failing) or failed > n_checked:
         return result(

@@ -9,6 +9,7 @@ from etl.steps.asking import (
     settings_that_differ,
     settings_told,
     settings_written,
+    state,
     status,
     study_check,
     study_compare,
@@ -23,9 +24,9 @@ from etl.steps.backfilling import backfill
 from etl.steps.checking import check
 from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
-from etl.steps.exporting import export_study
-from etl.steps.landing import land, put_aside_list, quarantine_as_given
+from etl.steps.landing import check_landed, land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
+from etl.steps.notifying import note_failure, note_success, notify
 from etl.steps.promoting import preview, promote, rollback
 from etl.steps.rebuilding import rebuild
 from etl.steps.receiving import receive, receive_from_database
@@ -37,15 +38,18 @@ from etl.steps.selecting import select, select_key
 __all__ = [
     "backfill",
     "check",
+    "check_landed",
     "confirm",
     "diff",
     "erase",
     "estimate",
     "evidence_keys",
-    "export_study",
     "land",
     "link",
+    "note_failure",
+    "note_success",
     "nothing_new",
+    "notify",
     "person_behind",
     "person_held",
     "plan_of",
@@ -65,6 +69,7 @@ __all__ = [
     "settings_that_differ",
     "settings_told",
     "settings_written",
+    "state",
     "status",
     "study_check",
     "study_compare",

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import polars as pl
 
-from etl import deliveries, registers, restricted, studies
+from etl import ledger, registers, restricted, studies
+from etl import release as releases
 from etl.errors import KoblingError, SettingsError, StudyError
-from etl.home import Home, connect, open_home, replace_text
-from etl.landing import record
+from etl.home import Home, connect, digest, open_home, read_json, replace_text
+from etl.landing import current, newest_complete_to, record
 from etl.settings import COMMENTED, FILE, Said, Settings, said
 from etl.steps.backfilling import outdated
 from etl.steps.estimating import evidence_keys
+from etl.steps.landing import standing
 from etl.steps.releasing import live_release
 from etl.steps.road import nothing_new
 from etl.steps.selecting import require_warehouse
@@ -186,14 +188,10 @@ def status(settings: Settings) -> str:
         return f"{home.root}: nothing has been received. Start with `kobling receive INBOX`."
     told = []
     for name in registers.catalogue():
-        refused_last = None
-        for folder in deliveries.of_register(home.deliveries, registers.register(name)):
-            known = record(home, name, folder.name)
-            if known is None:
-                told.append(f"{name_of(folder)}: received, not landed yet")
-            refused_last = known["reason"] if known and known["status"] == "refused" else None
-        if refused_last:
-            told.append(f"refused, and nothing newer has come: {refused_last}")
+        waiting, refused = standing(home, name)
+        told += [f"{name_of(folder)}: received, not landed yet" for folder in waiting]
+        if refused:
+            told.append(f"refused, and nothing newer has come: {refused}")
     try:
         for study in studies.names(settings.project):
             evidence_keys(settings, home, study)
@@ -201,6 +199,53 @@ def status(settings: Settings) -> str:
         told.append(str(error))
     told += _landed_by_others(settings, home)
     return "\n".join([*told, "There is work to do: `kobling run`."])
+
+
+def state(settings: Settings) -> dict:
+    """The home as it stands, for programs: of each register what is in force, of the lake what it
+    was linked from, of each study which release is live and which waits.
+
+    Holds counts, days and hashes; never a row. `content` changes when what counts of a register
+    does.
+    """
+    home = Home(settings.home)
+    if home.root.exists():
+        open_home(settings)
+    linked = ledger.last(home, "linked") or {}
+    made_of = home.state / "link.json"
+    of_studies = {}
+    for study in studies.names(settings.project):
+        places = {"live": releases.current(home, study), "staged": releases.staged(home, study)}
+        of_studies[study] = {what: place and place.name for what, place in places.items()}
+    return {
+        "is_nothing_new": nothing_new(settings) is not None,
+        "registers": {name: _state_of_register(home, name) for name in registers.catalogue()},
+        "lake": {
+            # Without it the linkage is not complete, and what was linked last says nothing of it.
+            "key": read_json(made_of).get("key") if made_of.exists() else None,
+            "linked": linked.get("linked"),
+            "unlinked": linked.get("unlinked"),
+        },
+        "studies": of_studies,
+    }
+
+
+def _state_of_register(home: Home, name: str) -> dict:
+    waiting, refused = standing(home, name)
+    entries = [entry for entry in current(home) if entry.register == name]
+    folders = sorted({entry.folder for entry in entries})
+    complete_to, delivered_on = newest_complete_to(home).get(name, (None, None))
+    return {
+        "deliveries": {folder: record(home, name, folder)["manifest_sha256"] for folder in folders},
+        "complete_to": complete_to,
+        "delivered_on": delivered_on,
+        "rows": sum(entry.file.rows for entry in entries),
+        "landed": sum(entry.file.landed for entry in entries),
+        "quarantined": sum(sum(entry.file.quarantined.values()) for entry in entries),
+        "content": digest([[*entry.slot, entry.file.sha256] for entry in entries]),
+        "not_landed": [folder.name for folder in waiting],
+        "refused": refused,
+    }
 
 
 def _landed_by_others(settings: Settings, home: Home) -> list[str]:

@@ -10,7 +10,7 @@ from etl.home import Home, connect, digest, one_writer, open_home, replace_text
 from etl.landing import current, record
 from etl.settings import Settings
 from etl.steps.selecting import data_id_of, require_warehouse
-from etl.steps.wording import Say
+from etl.steps.wording import Say, accounted
 
 EXPECTATIONS = Path(__file__).resolve().parents[2] / "expectations"
 
@@ -32,7 +32,7 @@ def check(settings: Settings, say: Say) -> None:
     from etl import quality
 
     home = open_home(settings)
-    with one_writer(home) as seconds:
+    with accounted(say, home.warehouse) as account, one_writer(home) as seconds:
         refresh = require_warehouse(settings, home)
         excepted = exceptions(home)
         with connect(settings, home.warehouse) as con:
@@ -60,26 +60,36 @@ def check(settings: Settings, say: Say) -> None:
             gate = quality.gate(results, waived)
             if is_new:
                 _tell(con, results, waived, say)
+                account.rows_in = _rows_looked_at(results)
+                account.rows_out = sum(len(result.failing) for result in results)
             else:
                 say("checks: nothing new")
-        ledger.record(
-            home,
-            "checked",
-            refresh=refresh,
-            gate=gate.state,
-            results=kept["number"],
-            results_sha256=kept["results_sha256"],
-            failing=sorted({result.name for result in results if result.status == "fail"}),
-            waived=sorted(waived),
-            confirmed_rows=sum(result.n_confirmed for result in results),
-            seconds=seconds() if is_new else None,
-        )
+        said = {
+            "refresh": refresh,
+            "gate": gate.state,
+            "results": kept["number"],
+            "results_sha256": kept["results_sha256"],
+            "failing": sorted({result.name for result in results if result.status == "fail"}),
+            "waived": sorted(waived),
+            "confirmed_rows": sum(result.n_confirmed for result in results),
+        }
+        if not ledger.is_told(home, "checked", **said):
+            ledger.record(home, "checked", **said, seconds=seconds() if is_new else None)
         if gate.state == "red":
             raise QualityError(
                 f"quality: a fatal check failed: {'; '.join(gate.failures)}. Expected none. "
                 "No estimate is made and the last release stays live; the failing rows stand in "
                 f"{home.warehouse}, table quality.failure, under refresh_id {refresh[:12]}…"
             )
+
+
+def _rows_looked_at(results: list) -> int:
+    """Rows of every table that was checked, once each, however many checks it has."""
+    rows: dict[str, int] = {}
+    for result in results:
+        place = f"{result.check.suite} {result.scope}"
+        rows[place] = max(rows.get(place, 0), result.n_checked)
+    return sum(rows.values())
 
 
 def data_docs_of(home: Home, refresh: str) -> Path:

@@ -10,7 +10,7 @@ from etl.landing import current
 from etl.settings import Settings
 from etl.steps.checking import gate_of
 from etl.steps.selecting import data_id_of, require_warehouse, select_key
-from etl.steps.wording import Say
+from etl.steps.wording import Say, accounted
 
 
 def estimate(settings: Settings, study: str, say: Say) -> None:
@@ -20,12 +20,13 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
 
     definition = studies.read(settings.project, study)
     home = open_home(settings)
-    with one_writer(home) as seconds:
+    with accounted(say, home.warehouse) as account, one_writer(home) as seconds:
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         with connect(settings, home.warehouse) as con:
             document_of_estimates = home.state / f"estimates-{study}.json"
             if estimated_key(con, study) == wanted and _is_of(document_of_estimates, keys):
+                _tell_estimated(home, study, wanted)
                 say(f"{study}: estimated before, nothing new")
                 return
             plan = plan_of(definition)
@@ -36,6 +37,9 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
             shifts = sensitivity.shifts(con, plan, estimates, results)
             estimates = replace(estimates, sensitivity=shifts)
             estimates.write(con)
+            (account.rows_in,) = con.execute(
+                "select count(*) from marts.time_to_event where study_id = ?", [study]
+            ).fetchone()
             con.execute("create table if not exists analysis.build (study_id text, key text)")
             con.execute("delete from analysis.build where study_id = ?", [study])
             con.execute("insert into analysis.build values (?, ?)", [study, wanted])
@@ -45,8 +49,14 @@ def estimate(settings: Settings, study: str, say: Say) -> None:
             "evidence": keys,
         }
         replace_json(document_of_estimates, document)
-        ledger.record(home, "estimated", study=study, key=wanted, seconds=seconds())
+        account.rows_out = len(document["risks"]) + len(document["contrasts"])
+        _tell_estimated(home, study, wanted, seconds())
         say(f"{study}: {len(document['risks'])} risks, {len(document['contrasts'])} differences")
+
+
+def _tell_estimated(home: Home, study: str, key: str, seconds: float | None = None) -> None:
+    if not ledger.is_told(home, "estimated", study=study, key=key):
+        ledger.record(home, "estimated", study=study, key=key, seconds=seconds)
 
 
 def _is_of(document: Path, keys: dict[str, str]) -> bool:

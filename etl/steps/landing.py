@@ -5,10 +5,12 @@ import time
 from pathlib import Path
 
 from etl import deliveries, evidence, ledger, registers, restricted
-from etl.errors import DeliveryError
+from etl.errors import DeliveryError, KoblingError, QualityError
 from etl.home import Home, connect, file_hash, for_owner_only, one_writer, open_home
 from etl.landing import (
+    LandedFile,
     accept,
+    current,
     forget_put_back,
     keep_earlier,
     parse,
@@ -19,8 +21,8 @@ from etl.landing import (
 )
 from etl.settings import Settings
 from etl.steps.checking import EXPECTATIONS, today
-from etl.steps.receiving import tell_accepted, tell_what_a_kill_left_untold
-from etl.steps.wording import Say, n_of, name_of
+from etl.steps.receiving import tell_accepted, tell_refused, tell_what_a_kill_left_untold
+from etl.steps.wording import Account, Say, accounted, n_of, name_of
 
 
 def land(settings: Settings, register: str | None, say: Say) -> int:
@@ -32,7 +34,7 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
     home = open_home(settings)
     names = [register] if register else list(registers.catalogue())
     new, refusals = 0, []
-    with one_writer(home):
+    with accounted(say, home.deliveries / (register or "")) as account, one_writer(home):
         tell_what_a_kill_left_untold(home)
         if not any((home.deliveries / name).exists() for name in names):
             say("landing: nothing has been received, nothing new")
@@ -44,6 +46,8 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
                     continue
                 outcome, refused_last = land_one(settings, home, name, folder, refused_last, say)
                 new += outcome
+                if outcome:
+                    _take_into(account, record(home, name, folder.name))
             if refused_last:
                 refusals.append(refused_last)
         if not restricted.erasure_of(home).exists():
@@ -52,6 +56,11 @@ def land(settings: Settings, register: str | None, say: Say) -> int:
     if refusals:
         raise DeliveryError("\n".join(refusals))
     return new
+
+
+def _take_into(account: Account, entry: dict) -> None:
+    account.rows_in += sum(file["rows"] for file in entry["files"])
+    account.rows_out += sum(file["landed"] for file in entry["files"])
 
 
 def _is_superseded(home: Home, register: str, folder: Path, later: list[Path]) -> bool:
@@ -105,7 +114,7 @@ def land_one(
     except DeliveryError as error:
         if not known:
             refuse(home, register, folder, manifest_sha256, str(error))
-            ledger.record(home, "delivery refused", delivery=name_of(folder), reason=str(error))
+        tell_refused(home, name_of(folder), str(error))
         return 0, str(error)
     accept(home, parsed, checks)
     decided = record(home, register, folder.name)
@@ -155,6 +164,89 @@ def _check_landing(con, parsed) -> list[dict]:
             "Expected none. Ask the keeper for a corrected delivery."
         )
     return [quality.as_row(result) for result in results]
+
+
+def standing(home: Home, register: str) -> tuple[list[Path], str | None]:
+    """Deliveries of a register that were received and not landed yet, and the refusal that stands:
+    None where nothing was refused, or a newer delivery was accepted."""
+    waiting, refused = [], None
+    for folder in deliveries.of_register(home.deliveries, registers.register(register)):
+        known = record(home, register, folder.name)
+        if known is None:
+            waiting.append(folder)
+        refused = known["reason"] if known and known["status"] == "refused" else None
+    return waiting, refused
+
+
+def check_landed(settings: Settings, register: str, say: Say) -> None:
+    """Tell what landing found in a register's deliveries in force; nothing is written.
+
+    Raises:
+        DeliveryError: a delivery was refused and nothing newer accepted, or is not landed yet.
+        KoblingError: rows were delivered that neither landed nor are in quarantine.
+        QualityError: a fatal check is red, as of today: a waiver may have ended.
+    """
+    from etl import quality
+
+    home = open_home(settings)
+    waiting, refused = standing(home, register)
+    entries = [entry for entry in current(home) if entry.register == register]
+    results = []
+    with accounted(say, home.accepted / register) as account:
+        if not entries:
+            say(f"{register}: no delivery is in force")
+        for folder in sorted({entry.folder for entry in entries}):
+            files = [entry.file for entry in entries if entry.folder == folder]
+            results += _tell_in_force(
+                account, f"{register}/{folder}", files, record(home, register, folder), say
+            )
+    waived = quality.waived(quality.read_waivers(EXPECTATIONS), results, today())
+    gate = quality.gate(results, waived)
+    if entries and gate.state == "red":
+        raise QualityError(
+            f"{register}: a fatal check is red: {'; '.join(gate.failures)}. Expected none. Ask the "
+            "keeper for a corrected delivery, or waive the check."
+        )
+    if refused:
+        raise DeliveryError(refused)
+    if waiting:
+        raise DeliveryError(
+            f"{waiting[0]}: received, and not landed. Expected every delivery to be landed or "
+            f"refused. Run `kobling land --register {register}` first."
+        )
+
+
+def _tell_in_force(
+    account: Account, delivery: str, files: list[LandedFile], entry: dict, say: Say
+) -> list:
+    """Say what became of the files of a delivery that count, and return its checks' results."""
+    from etl import quality
+
+    n_in, landed = (sum(getattr(file, what) for file in files) for what in ("rows", "landed"))
+    quarantined = sum(sum(file.quarantined.values()) for file in files)
+    if n_in != landed + quarantined:
+        raise KoblingError(
+            f"{delivery}: {n_in} rows delivered, {landed} landed and {quarantined} quarantined. "
+            "Expected the sum to close. Report this with the ledger."
+        )
+    account.rows_in += n_in
+    account.rows_out += landed
+    results = [quality.from_row(row) for row in entry["checks"]]
+    failing = [result for result in results if result.status == "fail"]
+    told = (
+        f"{n_of(n_in, 'row')} = {landed:,} landed + {quarantined:,} quarantined",
+        n_of(sum(sum(file.findings.values()) for file in files), "finding"),
+        f"{n_of(len(results), 'check')}, {len(failing)} failing",
+    )
+    say(f"{delivery}: {n_of(len(files), 'file')} in force, {'; '.join(told)}")
+    for result in failing:
+        say(
+            f"{delivery}: fails ({result.check.severity}): {result.check.words} "
+            f"{result.n_failing:,} of {result.n_checked:,} rows do not."
+        )
+    for finding in entry["findings"]:
+        say(f"{delivery}: {finding['table']} {finding['period']}: {finding['text']}")
+    return results
 
 
 def put_aside_list(

@@ -6,17 +6,26 @@ import polars as pl
 
 from etl import evidence, ledger, linkage, registers, restricted
 from etl.errors import KoblingError
-from etl.home import Home, connect, digest, one_writer, open_home, read_json, replace_json
+from etl.home import (
+    Home,
+    connect,
+    digest,
+    one_writer,
+    open_home,
+    read_json,
+    remove,
+    replace_json,
+)
 from etl.landing import NO_PERIOD, Current, current, newest_complete_to
 from etl.pseudonym import key_id
 from etl.settings import Settings
-from etl.steps.wording import Say
+from etl.steps.wording import Say, accounted
 
 
 def link(settings: Settings, say: Say) -> bool:
     """Put persons in place of numbers, for every (table, period) that is not linked already."""
     home = open_home(settings)
-    with one_writer(home) as seconds:
+    with accounted(say, home.landing) as account, one_writer(home) as seconds:
         entries = current(home)
         keys = restricted.keys_of(settings)
         code = evidence.code_hash(settings.project)
@@ -24,11 +33,14 @@ def link(settings: Settings, say: Say) -> bool:
         state = home.state / "link.json"
         before = read_json(state) if state.exists() else {"slots": {}}
         if before.get("key") == wanted and lake_is_whole(home, before["slots"]):
+            _tell_linked(home, before)
             say("linkage: nothing new")
             return False
         # Until the new state is written the lake may be half old, half new: `select` must not read.
         earlier = {name: before.get(name) for name in ("fingerprint", "identified")}
         replace_json(state, {"slots": before["slots"], "key_id": keys.key_id, **earlier})
+        for leftover in home.lake.rglob(".*.new"):
+            remove(leftover)  # of a command that was killed
         with connect(settings) as con:
             keys.unlock(con)
             identified, may_hold = _identify(con, home, keys, entries, code, earlier)
@@ -65,19 +77,26 @@ def link(settings: Settings, say: Say) -> bool:
                 flow += _flow_rows(entry, done["counts"])
         _hold_the_sums(flow)
         _write_lake_facts(home, entries, flow)
-        replace_json(
-            state,
-            {"key": wanted, "slots": slots, "key_id": keys.key_id, **identified},
-        )
-        linked = sum(row["rows"] for row in flow if row["stage"] == "linked")
-        unlinked = sum(row["rows"] for row in flow if row["stage"] == "unlinked")
-        ledger.record(
-            home, "linked", key=wanted, key_id=keys.key_id, linked=linked, unlinked=unlinked,
-            seconds=seconds(),
-        )  # fmt: skip
+        now = {"key": wanted, "slots": slots, "key_id": keys.key_id, **identified}
+        replace_json(state, now)
+        linked, unlinked = _tell_linked(home, now, seconds())
         for name in registers.catalogue():
             say(_linkage_line(name, flow))
+        account.rows_in, account.rows_out = linked + unlinked, linked
         return True
+
+
+def _tell_linked(home: Home, state: dict, seconds: float | None = None) -> tuple[int, int]:
+    """Tell the ledger what was linked, unless it knows. Returns rows linked and not linked."""
+    counts = [slot["counts"] for slot in state["slots"].values()]
+    linked = sum(count.get("", 0) for count in counts)
+    unlinked = sum(sum(count.values()) for count in counts) - linked
+    if not ledger.is_told(home, "linked", key=state["key"]):
+        ledger.record(
+            home, "linked", key=state["key"], key_id=state["key_id"], linked=linked,
+            unlinked=unlinked, seconds=seconds,
+        )  # fmt: skip
+    return linked, unlinked
 
 
 def _identify(

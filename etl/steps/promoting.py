@@ -35,13 +35,28 @@ def preview(settings: Settings, study: str, page: Path | None = None) -> str:
     )
 
 
-def promote(settings: Settings, study: str, by: str | None, reason: str | None) -> str:
-    """Make the staged release the live one; outside the bounds only with a name and a reason."""
+def promote(
+    settings: Settings,
+    study: str,
+    by: str | None,
+    reason: str | None,
+    release_id: str | None = None,
+) -> str:
+    """Make the staged release the live one; outside the bounds only with a name and a reason.
+
+    `release_id` is the beginning of the id of the one that was looked at: while somebody looked, a
+    newer one may have taken its place, and that is not the one that was signed.
+    """
     from etl import difference
 
     home = open_home(settings)
     with one_writer(home):
         place = _staged(home, study)
+        if release_id and not place.name.startswith(release_id):
+            raise ReleaseError(
+                f"{study}: release {place.name} is staged, and no longer {release_id}. Expected "
+                f"the one that was looked at. Look at this one: `kobling preview {study}`."
+            )
         live = live_release(settings, study)
         outside = difference.outside_bounds(difference.compare(live, place), settings.bounds)
         if outside and not (by and reason):
@@ -55,9 +70,11 @@ def promote(settings: Settings, study: str, by: str | None, reason: str | None) 
         _hold_not_withdrawn(home, study, place)
         keys = releases.evidence_keys(place)
         # The signature first: a kill must not leave a release live that nobody has signed.
-        tell_released(
-            settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside
-        )
+        signed = {"study": study, "release": place.name, "by": by, "reason": reason}
+        if not ledger.is_told(home, "released", "staged", "rolled back", **signed):
+            tell_released(
+                settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside
+            )
         releases.unmark(home, f"{study}/{place.name}", "rolled_back")
         releases.promote(home, study, place.name)
     return f"{study}: release {place.name} is live, in place of {live.name}"
@@ -79,15 +96,15 @@ def rollback(settings: Settings, study: str, to: str | None, by: str, reason: st
                 "`kobling rollback --help` says how to name it."
             )
         _hold_not_withdrawn(home, study, place)
-        ledger.record(
-            home,
-            "rolled back",
-            study=study,
-            release=place.name,
-            instead_of=live.name,
-            by=by,
-            reason=reason,
-        )
+        said = {
+            "study": study,
+            "release": place.name,
+            "instead_of": live.name,
+            "by": by,
+            "reason": reason,
+        }
+        if not ledger.is_told(home, "rolled back", "released", "staged", **said):
+            ledger.record(home, "rolled back", **said)
         releases.mark(home, [f"{study}/{live.name}"], "rolled_back", reason)
         releases.unmark(home, f"{study}/{place.name}", "rolled_back")
         releases.promote(home, study, place.name)

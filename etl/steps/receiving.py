@@ -8,7 +8,7 @@ from etl.errors import DeliveryError
 from etl.home import Home, connect, file_hash, one_writer, open_home, read_json
 from etl.landing import accepted
 from etl.settings import Settings
-from etl.steps.wording import Say, n_of, name_of
+from etl.steps.wording import Account, Say, accounted, n_of, name_of
 
 
 def receive(
@@ -17,16 +17,24 @@ def receive(
     complete_to: str | None,
     say: Say,
     coverage: str | None = None,
+    register: str | None = None,
+    *,
+    only_flagged: bool = False,
 ) -> int:
     """Copy every delivery below `inbox` into the store. Returns how many were new.
 
-    A delivery that is refused keeps none of the others out; the step is red all the same.
+    A delivery that is refused keeps none of the others out; the step is red all the same. With
+    `register` only its deliveries are looked at, and folders of no register; with `only_flagged`
+    only those of which somebody has said that they are whole.
     """
     home = open_home(settings)
     new, refusals = 0, []
-    with one_writer(home):
+    with accounted(say, inbox) as account, one_writer(home):
         tell_what_a_kill_left_untold(home)
-        for source in deliveries.find(inbox):
+        for source in _asked_for(home, inbox, register, say):
+            if only_flagged and not deliveries.is_flagged(source):
+                say(f"{name_of(source)}: no file '{deliveries.FLAG}' in it yet, left for later")
+                continue
             try:
                 place = deliveries.receive(
                     source,
@@ -38,19 +46,34 @@ def receive(
                     _keeping_out(settings, home, say),
                 )
             except DeliveryError as error:
-                ledger.record(home, "delivery refused", delivery=name_of(source), reason=str(error))
+                tell_refused(home, name_of(source), str(error))
                 refusals.append(str(error))
                 continue
             if place is None:
                 say(f"{name_of(source)}: received before, nothing new")
                 continue
             new += 1
-            _tell_received(home, place)
-            rows = sum(file["rows"] for file in read_json(place / deliveries.MANIFEST)["files"])
-            say(f"{name_of(place)}: received, {n_of(rows, 'row')}")
+            _tell_received(home, place, account, say)
     if refusals:
         raise DeliveryError("\n".join(refusals))
     return new
+
+
+def _asked_for(home: Home, inbox: Path, register: str | None, say: Say) -> list[Path]:
+    """The deliveries of the inbox that one command takes: all of them, or those of a register.
+
+    A folder of no register belongs to nobody's command, so each of them refuses it.
+    """
+    if register is None:
+        return deliveries.find(inbox)
+    known = registers.catalogue()
+    registers.register(register)
+    is_empty = inbox == home.inbox and not (inbox.is_dir() and any(inbox.iterdir()))
+    found = [] if is_empty else deliveries.find(inbox)
+    asked = [source for source in found if source.parent.name == register]
+    if not asked:
+        say(f"{register}: nothing lies in the inbox, nothing new")
+    return [*asked, *(source for source in found if source.parent.name not in known)]
 
 
 def _keeping_out(settings: Settings, home: Home, say: Say) -> Callable[[Path], None] | None:
@@ -117,7 +140,7 @@ def receive_from_database(
         say("the password stands in the address, where others on this machine can read it")
     contract = registers.register(register)
     home = open_home(settings)
-    with one_writer(home):
+    with accounted(say, f"{source.told}, {schema}") as account, one_writer(home):
         tell_what_a_kill_left_untold(home)
         with connect(settings) as con:
             try:
@@ -126,24 +149,37 @@ def receive_from_database(
                     home.scratch, say, _keeping_out(settings, home, say),
                 )  # fmt: skip
             except DeliveryError as error:
-                ledger.record(home, "delivery refused", delivery=register, reason=str(error))
+                tell_refused(home, register, str(error))
                 raise
         if place is None:
             say(f"{register}: the same as was received last, nothing new")
             return 0
-        _tell_received(home, place)
-        rows = sum(file["rows"] for file in read_json(place / deliveries.MANIFEST)["files"])
-        say(f"{name_of(place)}: received, {n_of(rows, 'row')}")
+        _tell_received(home, place, account, say)
         return 1
 
 
-def _tell_received(home: Home, place: Path) -> None:
+def _tell_received(home: Home, place: Path, account: Account, say: Say) -> None:
+    _record_received(home, place)
+    rows = sum(file["rows"] for file in read_json(place / deliveries.MANIFEST)["files"])
+    account.rows_in += rows
+    account.rows_out += rows
+    say(f"{name_of(place)}: received, {n_of(rows, 'row')}")
+
+
+def _record_received(home: Home, place: Path) -> None:
     ledger.record(
         home,
         "delivery received",
         delivery=name_of(place),
         manifest_sha256=file_hash(place / deliveries.MANIFEST),
     )
+
+
+def tell_refused(home: Home, delivery: str, reason: str) -> None:
+    """Write into the ledger that a delivery was refused, once for as long as it lies there so."""
+    others = ("delivery received", "delivery accepted")
+    if not ledger.is_told(home, "delivery refused", *others, delivery=delivery, reason=reason):
+        ledger.record(home, "delivery refused", delivery=delivery, reason=reason)
 
 
 def tell_accepted(home: Home, entry: dict, **more: object) -> None:
@@ -168,7 +204,7 @@ def tell_what_a_kill_left_untold(home: Home) -> None:
     for name in registers.catalogue():
         for folder in deliveries.of_register(home.deliveries, registers.register(name)):
             if name_of(folder) not in received and (folder / deliveries.MANIFEST).is_file():
-                _tell_received(home, folder)
+                _record_received(home, folder)
     known = ledger.told(home, "delivery accepted", "manifest_sha256")
     for entry in accepted(home):
         if entry["manifest_sha256"] not in known:

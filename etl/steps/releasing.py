@@ -15,8 +15,8 @@ from etl.home import Home, connect, file_hash, one_writer, open_home, read_json,
 from etl.settings import ALWAYS, BY_HAND, Bounds, Settings
 from etl.steps.checking import data_docs_of
 from etl.steps.estimating import estimated_key, evidence_keys, plan_of
-from etl.steps.selecting import dbt_docs_of, select_key
-from etl.steps.wording import Say
+from etl.steps.selecting import dbt_docs_of, rows_of, select_key
+from etl.steps.wording import Say, accounted
 
 # What a release is made of; the rest of its keys is what it was held against.
 MADE_OF = ("data", "definition", "code")
@@ -30,14 +30,16 @@ def release(settings: Settings, study: str, say: Say) -> Path:
     """
     definition = studies.read(settings.project, study)
     home = open_home(settings)
-    with one_writer(home) as seconds:
+    with accounted(say, home.warehouse) as account, one_writer(home) as seconds:
         keys = evidence_keys(settings, home, study)
         wanted = evidence.release_id(keys)
         live = releases.current(home, study)
         if live and live.name == wanted:
             releases.unstage(home, study)
-            if wanted not in ledger.told(home, "released", "release"):
-                tell_released(settings, home, study, live, keys)
+            if not ledger.is_told(home, "released", "rolled back", study=study, release=wanted):
+                before = _told_live(home, study)
+                outside = _outside_bounds(before, live)
+                tell_released(settings, home, study, live, keys, outside_bounds=outside)
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
         if why := releases.marked(home, f"{study}/{wanted}", "rolled_back"):
@@ -57,18 +59,31 @@ def release(settings: Settings, study: str, say: Say) -> Path:
                 wanted,
                 lambda folder: _fill_release(settings, home, con, definition, keys, folder),
             )
+            account.rows_in = rows_of(con, "marts") + rows_of(con, "analysis")
+        account.rows_out = releases.rows_of(place)
         outside = _outside_bounds(settings, live, place)
-        if reasons := _reasons_to_look(settings, home, study, live, keys, outside):
+        reasons = _reasons_to_look(settings, home, study, live, keys, outside)
+        if reasons:
             _tell_staged(settings, home, study, place, keys, reasons, seconds())
-            raise StagedError(
-                f"{study}: release {wanted} is staged and not live: {'; '.join(reasons)}. Expected "
-                f"somebody to look. `kobling preview {study}` shows what would change, `kobling "
-                f"promote {study}` makes it live; until then {live.name} is."
+        else:
+            releases.promote(home, study, wanted)
+            tell_released(
+                settings, home, study, place, keys, outside_bounds=outside, seconds=seconds()
             )
-        releases.promote(home, study, wanted)
-        tell_released(settings, home, study, place, keys, outside_bounds=outside, seconds=seconds())
-        say(f"{study}: release {wanted} is live")
-        return place
+            say(f"{study}: release {wanted} is live")
+    if reasons:
+        raise StagedError(
+            f"{study}: release {wanted} is staged and not live: {'; '.join(reasons)}. Expected "
+            f"somebody to look. `kobling preview {study}` shows what would change, `kobling "
+            f"promote {study}` makes it live; until then {live.name} is."
+        )
+    return place
+
+
+def _told_live(home: Home, study: str) -> Path | None:
+    """The release that the ledger made live last."""
+    told = [e for e in ledger.entries(home, "released", "rolled back") if e["study"] == study]
+    return home.releases / study / told[-1]["release"] if told else None
 
 
 def _outside_bounds(settings: Settings, live: Path | None, place: Path) -> list[str]:
@@ -113,12 +128,8 @@ def _tell_staged(
     reasons: list[str],
     seconds: float,
 ) -> None:
-    told = [
-        (entry["event"], entry["release"])
-        for entry in ledger.entries(home, "staged", "released", "rolled back")
-        if entry["study"] == study
-    ]
-    if told[-1:] != [("staged", place.name)]:
+    others = ("released", "rolled back")
+    if not ledger.is_told(home, "staged", *others, study=study, release=place.name):
         tell_released(
             settings, home, study, place, keys, event="staged", outside_bounds=reasons,
             seconds=seconds,

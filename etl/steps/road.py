@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from etl import deliveries, evidence, registers, restricted, studies
+from etl import deliveries, evidence, ledger, registers, restricted, studies
 from etl import release as releases
-from etl.errors import KoblingError, StagedError
-from etl.home import Home, file_hash, open_home, read_json
+from etl.errors import DeliveryError, KoblingError, StagedError
+from etl.home import Home, file_hash, one_writer, open_home, read_json
 from etl.landing import current, record
 from etl.settings import Settings
 from etl.steps.checking import check
@@ -19,15 +19,33 @@ from etl.steps.wording import Say, n_of
 
 
 def run(settings: Settings, inbox: Path | None, say: Say, say_step: Say) -> None:
-    """All steps in order, in one process."""
+    """All steps in order, in one process, which lets no other one write in between.
+
+    A delivery that is refused, when it is received or landed, keeps none of the others from being
+    landed; nothing is linked after it.
+    """
+    with one_writer(open_home(settings), all_steps=True):
+        _steps(settings, inbox, say, say_step)
+
+
+def _steps(settings: Settings, inbox: Path | None, say: Say, say_step: Say) -> None:
+    refusals = []
     if inbox:
         say_step("receive")
-        receive(settings, inbox, None, say)
-    if already := nothing_new(settings):
+        try:
+            receive(settings, inbox, None, say)
+        except DeliveryError as error:
+            refusals.append(str(error))
+    if not refusals and (already := nothing_new(settings)):
         say(already)
         return
     say_step("land")
-    land(settings, None, say)
+    try:
+        land(settings, None, say)
+    except DeliveryError as error:
+        refusals.append(str(error))
+    if refusals:
+        raise DeliveryError("\n".join(refusals))
     say_step("link")
     link(settings, say)
     say_step("select")
@@ -46,6 +64,18 @@ def run(settings: Settings, inbox: Path | None, say: Say, say_step: Say) -> None
             waiting.append(str(error))
     if waiting:
         raise StagedError(" ".join(waiting))
+
+
+def _is_told(home: Home, study: str, live: Path, waiting: str | None) -> bool:
+    """Whether the ledger knows which release is live, and which waits; not after every kill."""
+    about = {"study": study, "release": live.name}
+    return any(
+        ledger.is_told(home, event, other, **about)
+        for event, other in (("released", "rolled back"), ("rolled back", "released"))
+    ) and (
+        waiting is None
+        or ledger.is_told(home, "staged", "released", "rolled back", study=study, release=waiting)
+    )
 
 
 def nothing_new(settings: Settings) -> str | None:
@@ -80,6 +110,8 @@ def nothing_new(settings: Settings) -> str | None:
             is_rolled_back = releases.marked(home, f"{study}/{wanted}", "rolled_back")
             is_waiting = releases.staged(home, study) == home.releases / study / wanted
             if place is None or not (place.name == wanted or is_rolled_back or is_waiting):
+                return None
+            if not _is_told(home, study, place, wanted if is_waiting else None):
                 return None
             live[study] = place.name
             if is_waiting:

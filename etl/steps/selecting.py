@@ -8,7 +8,7 @@ from etl.home import Home, connect, digest, one_writer, open_home, read_json, re
 from etl.landing import current, newest_complete_to
 from etl.settings import Settings
 from etl.steps.linking import lake_is_whole
-from etl.steps.wording import Say, n_of
+from etl.steps.wording import Say, accounted, n_of
 
 
 def select(settings: Settings, say: Say) -> bool:
@@ -17,9 +17,10 @@ def select(settings: Settings, say: Say) -> bool:
     from etl.quality import rates
 
     home = open_home(settings)
-    with one_writer(home) as seconds:
+    with accounted(say, home.linked) as account, one_writer(home) as seconds:
         wanted = select_key(settings, home)
         if _built_key(settings, home) == wanted:
+            _tidy_and_tell(home, wanted)
             say("selection: nothing new")
             return False
         beside = home.root / "warehouse.next.duckdb"
@@ -35,7 +36,7 @@ def select(settings: Settings, say: Say) -> bool:
                 [wanted, before],
             )
         say(f"selecting {n_of(len(definitions), 'study', 'studies')} with dbt")
-        selection.build(settings, home, beside, say)
+        selection.build(settings, home, beside, say, evidence.code_hash(settings.project))
         docs = selection.documentation(settings, home, beside)
         replace_text(dbt_docs_of(home, wanted), docs)
         with connect(settings, beside) as con:
@@ -43,13 +44,39 @@ def select(settings: Settings, say: Say) -> bool:
                 rates.carry_over(con, home.warehouse)
             rates.keep(con, wanted, data_id)
             con.execute("checkpoint")
-        beside.replace(home.warehouse)
+            account.rows_in = _rows_linked(con, home)
+            account.rows_out = rows_of(con, "marts")
+        # A journal of the old file beside the new one would make the new one unreadable.
         remove(home.warehouse.with_name(home.warehouse.name + ".wal"))
-        for old in home.state.glob("d*-docs-*.html"):
-            if wanted not in old.name:
-                remove(old)
-        ledger.record(home, "selected", key=wanted, seconds=seconds())
+        beside.replace(home.warehouse)
+        _tidy_and_tell(home, wanted, seconds())
         return True
+
+
+def _tidy_and_tell(home: Home, wanted: str, seconds: float | None = None) -> None:
+    """What follows when the warehouse is in its place; a kill may have left it undone."""
+    for old in home.state.glob("d*-docs-*.html"):
+        if wanted not in old.name:
+            remove(old)
+    if not ledger.is_told(home, "selected", key=wanted):
+        ledger.record(home, "selected", key=wanted, seconds=seconds)
+
+
+def _rows_linked(con, home: Home) -> int:
+    flow = home.lake / "linkage_flow.parquet"
+    (rows,) = con.execute(
+        f"select coalesce(sum(rows), 0) from '{flow}' where stage = 'linked'"
+    ).fetchone()
+    return int(rows)
+
+
+def rows_of(con, schema: str) -> int:
+    """Rows in all tables of a schema of the warehouse."""
+    (rows,) = con.execute(
+        "select coalesce(sum(estimated_size), 0) from duckdb_tables() where schema_name = ?",
+        [schema],
+    ).fetchone()
+    return int(rows)
 
 
 def dbt_docs_of(home: Home, key: str) -> Path:
