@@ -265,6 +265,8 @@ class Started:
             [sys.executable, "-u", "-m", "deployment", "--port", str(port)],
             cwd=CHECKOUT, env=story.environment(home), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # In the background the tests themselves may be deaf to Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         for line in self.process.stdout:
             self.said += line
