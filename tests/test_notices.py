@@ -250,6 +250,8 @@ def test_no_small_count_of_rows_leaves_in_a_notice():
     assert told.text.startswith("fails in fewer than 5 of 300 rows")
     (told,) = notices.checks([replace(CHECK, n_failing=5)], 5)
     assert told.text.startswith("fails in 5 of 300 rows")
+    (told,) = notices.checks([replace(CHECK, n_failing=1, n_checked=2)], 5)
+    assert told.text.startswith("fails in some of fewer than 5 rows")
     waits = {"study": "dlms", "release": "a1", "outside_bounds": ["6 persons left a cohort of 7"]}
     (told,) = notices.staged({"dlms": "a1"}, [waits])
     assert "7" not in told.text
