@@ -36,8 +36,8 @@ def test_the_readme_tells_the_story_in_the_order_of_the_command_line():
 
 def test_every_kobling_command_that_a_document_names_exists():
     for document in DOCUMENTS:
-        text = document.read_text(encoding="utf-8")
-        for line in re.findall(r"^\s*\$? ?kobling ([a-z][a-z-]+)", text, re.MULTILINE):
+        typed = re.findall(r"^\s*\$? ?kobling ([a-z][a-z-]+)", document.read_text(), re.MULTILINE)
+        for line in typed:
             assert line in main.commands, f"{document.name}: kobling {line}"
 
 
