@@ -6,7 +6,6 @@ backfill is started from its form; a delivery is refused. Pictures of the pages 
 is printed at the end.
 """
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
