@@ -1,6 +1,6 @@
 """A late, a shrunken, a corrupt and a duplicate delivery end as their runbook says, and are told.
 
-Each begins in a home that is released, with a delivery of `dsd` (14 rows, a stock). The live
+Each begins in a home that is released, with a delivery of `dsd`, a stock. The live
 releases stay what they are throughout.
 """
 
