@@ -1,9 +1,9 @@
 """A register data manager's day on a real Airflow, seen in a headless Chromium.
 
-`make test-airflow` runs it, in the order in which it stands: a delivery is flagged and becomes a live
-release; nothing new is silent; a release waits, one is approved on the page and one rejected; a
-backfill is started from its form; a delivery is refused. Pictures of the pages lie in the folder that
-is printed at the end.
+`make test-airflow` runs it, in the order in which it stands: a delivery is flagged and becomes a
+live release; nothing new is silent; a release waits, one is approved on the page and one rejected;
+a backfill is started; a delivery is refused. Pictures of the pages lie in the folder that is
+printed at the end.
 """
 
 import shutil
@@ -246,8 +246,11 @@ def test_a_refused_register_keeps_no_other_out_and_nothing_is_linked(client, hom
     assert (states["link", -1], states["status", -1]) == ("upstream_failed",) * 2
     assert (home.accepted / "dcr" / "2023-07-01.json").exists()
     assert announced(client) == before
-    tries = {task["task_id"]: task["try_number"] for task in client.tasks("refresh_registers", run_id)
-             if task["state"] == "failed"}  # fmt: skip
+    tries = {
+        task["task_id"]: task["try_number"]
+        for task in client.tasks("refresh_registers", run_id)
+        if task["state"] == "failed"
+    }
     assert tries == {"register.receive": 1}
     page.goto(run_page(client, "refresh_registers", run_id))
     page.get_by_text("Failed").first.wait_for()
