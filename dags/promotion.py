@@ -41,7 +41,8 @@ class Approval(ApprovalOperator):
     """
 
     def __init__(self, **kwargs) -> None:
-        super().__init__(params={"reason": Param(None, type=["null", "string"])}, **kwargs)
+        super().__init__(**kwargs)
+        self.params = ParamsDict({"reason": Param(None, type=["null", "string"])})
 
     def execute(self, context):
         self.params = ParamsDict({"reason": REASON})
