@@ -83,6 +83,9 @@ def preview(study: str) -> dict:
 def promote(staged: dict, answer: dict) -> None:
     """Make live what was looked at, and nothing that has taken its place since."""
     name_this(staged["study"])
+    # In a mapped group a rejection skips nothing by itself; seen with Airflow 3.3.2.
+    if answer["chosen_options"] != [Approval.APPROVE]:
+        raise AirflowSkipException(f"{staged['study']}: rejected, the release waits on")
     run(
         ["promote", staged["study"], "--release", staged["release"]],
         *("--by", answer["responded_by_user"]["name"]),

@@ -215,17 +215,17 @@ def _answer_on_the_page(client, page, shots, run_id: str, study: str, option: st
 def test_a_backfill_is_started_from_its_form(client, home, page, shots):
     page.goto(f"{client.url}/dags/backfill")
     page.get_by_role("button", name="Trigger").first.click()
-    page.get_by_text("Reason", exact=True).first.wait_for()
+    page.locator("[name=element_reason]").fill("a contract was corrected")
     page.screenshot(path=shots / "form.png")
-    run_id = client.trigger(
-        "backfill", {"register": "dsd", "period": None, "reason": "a contract was corrected"}
-    )
+    page.get_by_role("button", name="Trigger").last.click()
+    until(lambda: client.runs("backfill"), SECONDS, "a run of the backfill")
+    run_id = client.runs("backfill")[0]["dag_run_id"]
     until(
         lambda: client.task_states("backfill", run_id)["backfill", -1] == "success",
         SECONDS, "the backfill",
     )  # fmt: skip
     log = client.log("backfill", run_id, "backfill")
-    assert "kobling backfill --register dsd …" in log
+    assert "kobling backfill …" in log
     assert "nothing to land anew" in log
 
 
