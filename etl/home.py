@@ -153,6 +153,7 @@ def open_home(settings: Settings) -> Home:
             home.root.mkdir(parents=True, exist_ok=True)
             replace_text(mark, settings.population + "\n")
         except OSError as error:
+            hold_own_faults(error)
             raise SettingsError(
                 f"{home.root}: cannot be written ({error.strerror}). Set KOBLING_HOME to a folder "
                 "of yours."
