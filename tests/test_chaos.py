@@ -12,12 +12,14 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from benchmarks import chaos, further_deliveries, home_content
 from etl import ledger
 from etl.errors import DiskError, disk_error, hold_own_faults
 from etl.home import Home, connect, one_writer, open_home, replace_text
+from etl.landing import judging
 from etl.steps import checking
 from tests import story
 from tests.conftest import ANNA, PATO_HEADER, write_delivery
@@ -241,6 +243,20 @@ def test_a_read_only_disk_is_told_in_one_line(received):
 def test_a_file_that_may_not_grow_is_told_in_one_line_on_any_machine(received):
     by = ("sh", "-c", 'ulimit -f 8; exec "$0" "$@"')
     hold_one_line(kobling_process(received, "land", by=by), "file too large")
+    hold_nothing_is_blamed(received)
+
+
+def test_a_disk_that_is_full_while_a_file_is_read_is_no_fault_of_the_file(received, monkeypatch):
+    """DuckDB's error is of the same kind as that of a file which breaks off."""
+    told = 'IO Error: Could not write file "/home/x/landed.parquet": Disk quota exceeded'
+
+    def full(*_):
+        raise duckdb.IOException(told)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(judging, "divide", full)
+        ended = kobling(received, "land")
+    assert (ended.exit_code, "landed.parquet: disk quota exceeded" in ended.stderr) == (2, True)
     hold_nothing_is_blamed(received)
 
 
