@@ -7,9 +7,9 @@ export GX_ANALYTICS_ENABLED := False
 # Modules are compiled once: without this, where it is set, every command compiles them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo airflow test test-airflow test-browser lint contracts released chaos bench bench-demo \
-	bench-estimate \
-	bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies \
+.PHONY: help demo airflow test test-airflow test-browser lint contracts released chaos bench \
+	bench-compare bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-national \
+	bench-pages bench-postgres bench-refresh bench-studies \
 	coverage lock prove-checks prove-disclosure prove-linkage sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
@@ -53,6 +53,12 @@ bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks
 
 bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
+
+bench-national: $(SETUP) ## The whole road at 1/100 and 1/10 of ten million persons; SIZES="1/3 1" others
+	@$(BIN)/python -m benchmarks.national $(SIZES:%=--size %) $(ARGS)
+
+bench-compare: $(SETUP) ## What changed since the last bench-national but one; ARGS="--since COMMIT" another
+	@$(BIN)/python -m benchmarks.compare $(ARGS)
 
 coverage: $(SETUP) ## How often each interval holds the truth, kept in docs/methods.md
 	@$(BIN)/python -m benchmarks.coverage

@@ -12,43 +12,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import click
 import psutil
 
+from benchmarks.processes import Peak
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 RESULT = Path(__file__).parent / "demo.json"
 README = CHECKOUT / "README.md"
-SAMPLE_SECONDS = 0.1
-
-
-class Peak:
-    """Highest resident memory of any one process below this one, sampled while it runs."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "Peak":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        this = psutil.Process()
-        while not self._stop.wait(SAMPLE_SECONDS):
-            for process in this.children(recursive=True):
-                try:
-                    self.bytes = max(self.bytes, process.memory_info().rss)
-                except psutil.Error:
-                    continue
 
 
 def timed(clone: Path, *command: str) -> tuple[float, int, str]:

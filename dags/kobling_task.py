@@ -50,7 +50,7 @@ HEALS = {
 
 
 def tell(context) -> None:
-    """Have it told that a task failed. What cannot be told must not hide why it failed."""
+    """Have it told what somebody should know now. What cannot be told turns nothing red."""
     try:
         ended = subprocess.run(
             ["kobling", "notify"], capture_output=True, text=True, check=False, timeout=300

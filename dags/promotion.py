@@ -6,7 +6,7 @@ from airflow.exceptions import ParamValidationError
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, chain, task
 from airflow.sdk.exceptions import AirflowSkipException
-from kobling_task import WRITER, home_as_it_stands, name_this, run
+from kobling_task import WRITER, home_as_it_stands, name_this, run, tell
 
 # The ledger keeps the words for ever: no row of digits that a personal number might be.
 REASON = Param(
@@ -34,7 +34,7 @@ def preview(study: str) -> dict:
     return {"study": study, "release": staged, "text": run(["preview", study])}
 
 
-@task(pool=WRITER, map_index_template="{{ of }}")
+@task(pool=WRITER, map_index_template="{{ of }}", on_success_callback=tell)
 def promote(staged: dict, answer: dict) -> None:
     """Make live what was looked at, and nothing that has taken its place since."""
     name_this(staged["study"])
@@ -57,6 +57,7 @@ def look_at(study: str):
         body=f"```\n{{{{ {STAGED}['text'] }}}}\n```",
         params={"reason": REASON},
         defaults="Reject",
+        notifiers=[tell],
         response_timeout=PATIENCE,
         map_index_template=f"{{{{ {STAGED}['study'] }}}}",
         retries=10,

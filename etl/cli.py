@@ -6,10 +6,12 @@ bug or an outage.
 
 import json
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import NoReturn
 
@@ -540,6 +542,23 @@ def status(as_json: bool) -> None:
 
 
 @main.command()
+def notify() -> None:
+    """Tell what has changed since somebody was told: failures, warnings, and what is over.
+
+    One notice for each cause, with its page in docs/runbooks/, to a file below notices/ or by mail.
+    Silent where nothing has changed. `kobling run` does it at its end.
+
+    \b
+    Example:
+        kobling notify
+    """
+    from etl import steps
+
+    if not steps.notify(Settings.from_environment(), say):
+        say("nothing has changed since somebody was told")
+
+
+@main.command()
 @click.option("--write", is_flag=True, help="Write a commented kobling.toml into the home.")
 def settings(write: bool) -> None:
     """Tell every setting, its value, and who said so.
@@ -939,6 +958,81 @@ def study_why(name: str, person: str) -> None:
     from etl import steps
 
     click.echo(steps.study_why(Settings.from_environment(), name, person))
+
+
+# ------------------------------------------------------------------ how a command ended
+
+KEPT_IN_MIND = (
+    "receive",
+    "land",
+    "link",
+    "select",
+    "check",
+    "estimate",
+    "release",
+    "run",
+    "backfill",
+)
+
+
+def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, which lets `kobling notify` know how it ended; `run` tells at once.
+
+    A person at a terminal sees how a single step ends, and may have mistyped it.
+    """
+
+    @wraps(command)
+    def kept(*args: object, **options: object) -> None:
+        from etl import steps
+
+        named = [str(options[option]) for option in ("study", "register") if options.get(option)]
+        job = " ".join([name, *named])
+        is_run = name == "run"
+        try:
+            command(*args, **options)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if is_run or not sys.stderr.isatty():
+                note_failure(job, error, is_told=is_run)
+            raise
+        settings = Settings.from_environment()
+        steps.note_success(settings, job)
+        if is_run:
+            with suppress_and_show(None):
+                steps.notify(settings, say)
+
+    return kept
+
+
+def note_failure(job: str, error: Exception, *, is_told: bool) -> None:
+    """Whatever goes wrong in this stands behind the error itself, which is shown afterwards."""
+    from etl import steps
+
+    with suppress_and_show(error):
+        settings = Settings.from_environment()
+        failures = steps.note_failure(settings, job, error)
+        if is_told:
+            steps.notify(settings, say, failures)
+
+
+@contextmanager
+def suppress_and_show(instead_of: Exception | None) -> Iterator[None]:
+    """What goes wrong in telling is shown, and does not change how the command ends; a bug does,
+    where nothing else went wrong."""
+    try:
+        yield
+    except KoblingError as error:
+        if str(error) != str(instead_of):
+            click.echo(f"Error: {error}", err=True)
+    except Exception:
+        if instead_of is None:
+            raise
+        click.echo(without_numbers(traceback.format_exc()), err=True)
+
+
+for _name in KEPT_IN_MIND:
+    main.commands[_name].callback = keeping_in_mind(_name, main.commands[_name].callback)
 
 
 if __name__ == "__main__":

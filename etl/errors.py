@@ -121,3 +121,11 @@ def hold_own_faults(error: BaseException) -> None:
         raise found from None
     if any(words in str(error) for words in ("INTERRUPT Error", "Query interrupted")):
         raise KeyboardInterrupt from None
+
+
+class NoticeError(KoblingError):
+    """A notice could not be written or was not taken; one that is kept is sent the next time."""
+
+    def __init__(self, message: str, *, is_kept: bool = True) -> None:
+        super().__init__(message)
+        self.is_kept = is_kept

@@ -123,6 +123,11 @@ class Home:
         return self.root / "ledger.jsonl"
 
     @property
+    def notices(self) -> Path:
+        """What somebody was told, and was not yet; never personal."""
+        return self.root / "notices"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from etl import linkage, registers, steps
 from etl.home import Home, read_json
 from tests.conftest import ANNA, BENT, CARL, PATO_HEADER, PERSON_HEADER, write_delivery
+from tests.files_read import files_read
 
 NEW = "6812631230"
 DIAGNOSES = "v_recnum;c_diag;c_diagtype;c_diagmod;c_tildiag\n"
@@ -144,6 +145,40 @@ def test_who_is_who_is_not_asked_again_while_the_civil_register_is_the_same(
         take_in(linked)
     assert linked_files == ["pato 1995"]
     hold_as_from_the_beginning(linked)
+
+
+def data_read(settings, work) -> set[str]:
+    """Register, table and period of every data file that was read, delivered, landed or linked."""
+    with files_read(settings.home) as found:
+        work()
+    return {
+        "/".join(path.relative_to(settings.home).parts[:-1])
+        for path in found
+        if path.suffix in (".parquet", ".csv") and path.parent.name != "lake"
+    }
+
+
+def test_a_period_that_did_not_change_is_not_read(linked):
+    """Not its delivery, not what landed of it, not its linked rows; nor anything at all where
+    nothing has come. The civil register neither."""
+    inbox = linked.home / "restricted" / "inbox"
+    write_delivery(
+        inbox, "patobank", {"pato1995.csv": code(CARL, 1995, "R9")},
+        day="2024-07-01", coverage="correction",
+    )  # fmt: skip
+    steps.receive(linked, inbox, None, nothing)
+
+    def refresh() -> None:
+        steps.land(linked, None, nothing)
+        steps.link(linked, nothing)
+
+    read = data_read(linked, refresh)
+    assert {place for place in read if "period=none" not in place} == {
+        "deliveries/patobank/2024-07-01",
+        "restricted/landing/patobank/pato/period=1995",
+        "lake/unlinked/patobank/pato/period=1995",  # the reasons are counted
+    }
+    assert data_read(linked, refresh) == set()
 
 
 def test_a_refresh_that_was_broken_off_is_not_taken_for_what_the_lake_was_linked_by(

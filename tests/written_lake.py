@@ -109,7 +109,7 @@ class Lake:
         before = os.environ.get(NO_UNIT_TESTS)
         os.environ[NO_UNIT_TESTS] = "unit_test"
         try:
-            selection.build(self.settings, self.home, self.home.warehouse, print)
+            selection.build(self.settings, self.home, self.home.warehouse, print, "")
             self.built = self.manifest()  # with the SQL of every model; later commands write anew
         finally:
             os.environ.pop(NO_UNIT_TESTS) if before is None else None

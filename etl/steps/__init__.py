@@ -26,6 +26,7 @@ from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
 from etl.steps.landing import check_landed, land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
+from etl.steps.notifying import note_failure, note_success, notify
 from etl.steps.promoting import preview, promote, rollback
 from etl.steps.rebuilding import rebuild
 from etl.steps.receiving import receive, receive_from_database
@@ -45,7 +46,10 @@ __all__ = [
     "evidence_keys",
     "land",
     "link",
+    "note_failure",
+    "note_success",
     "nothing_new",
+    "notify",
     "person_behind",
     "person_held",
     "plan_of",

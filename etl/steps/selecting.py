@@ -36,7 +36,7 @@ def select(settings: Settings, say: Say) -> bool:
                 [wanted, before],
             )
         say(f"selecting {n_of(len(definitions), 'study', 'studies')} with dbt")
-        selection.build(settings, home, beside, say)
+        selection.build(settings, home, beside, say, evidence.code_hash(settings.project))
         docs = selection.documentation(settings, home, beside)
         replace_text(dbt_docs_of(home, wanted), docs)
         with connect(settings, beside) as con:
