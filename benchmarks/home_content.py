@@ -44,10 +44,13 @@ def content(root: Path, key: bytes) -> dict[str, str]:
 
 
 def events(home: Home) -> list[str]:
-    """The ledger's lines without their times, and without the hashes that follow from these."""
+    """The ledger's lines without times and durations, and without the hashes that follow from
+    these."""
     lines = home.ledger.read_text(encoding="utf-8").splitlines()
     return [
-        json.dumps({k: v for k, v in json.loads(line).items() if k not in ("at", "before")})
+        json.dumps(
+            {k: v for k, v in json.loads(line).items() if k not in ("at", "seconds", "before")}
+        )
         for line in lines
     ]
 

@@ -219,7 +219,7 @@ BESIDE = (
     ".*.[0-9]*", "warehouse.next.duckdb*", "state/.*.[0-9]*",
     "restricted/.*.[0-9]*", "restricted/.identity.duckdb.new*", "restricted/accepted/*/.*.[0-9]*",
     "quality/.new-*", "releases/*/.new-*", "releases/*/.*.[0-9]*", "releases/*/.*.new",
-    "exports/*/.new-*", "disclosure/*/.*.[0-9]*",
+    "exports/*/.new-*", "disclosure/*/.*.[0-9]*", "notices/.*.[0-9]*",
 )  # fmt: skip
 
 
