@@ -40,7 +40,7 @@ def main() -> None:
     def follow(event: str, args: tuple) -> None:
         nonlocal done
         path = operated_on(event, args)
-        if path.startswith(home) and name in os.path.basename(path):
+        if path.startswith(home) and name in Path(path).name:
             done += 1
             if done == int(nth):
                 os.killpg(0, signal.SIGKILL)
