@@ -26,9 +26,8 @@ from tests.conftest import ANNA, PATO_HEADER, write_delivery
 from tests.test_bad_deliveries import kobling
 
 KEY = story.KEY.encode()
-OWN_KEY = (
-    "k" * 40
-)  # of homes that are made here, as `kobling` of tests/test_bad_deliveries.py has it
+# Of homes that are made here, as `kobling` of tests/test_bad_deliveries.py has it.
+OWN_KEY = "k" * 40
 
 
 @pytest.fixture(scope="module")
