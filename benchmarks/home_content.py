@@ -21,6 +21,10 @@ NOT_COMPARED = ("logs", "state/dbt", "restricted/inbox", "restricted/answers")
 HALF_DONE = (".new", ".next.duckdb", ".wal", ".tmp")
 
 
+# Of an entry of the ledger: when, how long, in which checkout, and the hash that follows from these.
+PASSING = ("at", "seconds", "commit", "before")
+
+
 def content(root: Path, key: bytes) -> dict[str, str]:
     """Path → digest of every file, link and empty folder below a home, its ledger line by line."""
     home, keys, found = Home(root), restricted.Keys(key), {}
@@ -44,13 +48,10 @@ def content(root: Path, key: bytes) -> dict[str, str]:
 
 
 def events(home: Home) -> list[str]:
-    """The ledger's lines without times and durations, and without the hashes that follow from
-    these."""
+    """The ledger's lines, each without what differs from run to run."""
     lines = home.ledger.read_text(encoding="utf-8").splitlines()
     return [
-        json.dumps(
-            {k: v for k, v in json.loads(line).items() if k not in ("at", "seconds", "before")}
-        )
+        json.dumps({k: v for k, v in json.loads(line).items() if k not in PASSING})
         for line in lines
     ]
 
