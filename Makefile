@@ -8,8 +8,8 @@ export GX_ANALYTICS_ENABLED := False
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo airflow test test-airflow test-browser lint contracts released chaos bench \
-	bench-compare bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-national \
-	bench-pages bench-postgres bench-refresh bench-studies \
+	bench-airflow bench-compare bench-demo bench-estimate bench-landing bench-linkage bench-mock \
+	bench-national bench-pages bench-postgres bench-refresh bench-studies \
 	coverage lock prove-checks prove-disclosure prove-linkage sources clean
 
 help:             ## List what can be made; make PYTHON=python3.12 … takes another Python
@@ -50,8 +50,9 @@ bench: $(SETUP)   ## Time and memory of all that is measured, kept in benchmarks
 	@$(BIN)/python -m benchmarks.demo
 	@$(BIN)/python -m benchmarks.rates
 	@$(BIN)/python -m benchmarks.pages
+	@$(BIN)/python -m benchmarks.airflow
 
-bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
+bench-airflow bench-demo bench-estimate bench-landing bench-linkage bench-mock bench-pages bench-postgres bench-refresh bench-studies: $(SETUP) ## One of them alone
 	@$(BIN)/python -m benchmarks.$(@:bench-%=%)
 
 bench-national: $(SETUP) ## The whole road at 1/100 and 1/10 of ten million persons; SIZES="1/3 1" others

@@ -33,9 +33,11 @@ def main(port: int, metadata: Path | None, unpaused: bool) -> None:
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD names a command that prints its address. Anything else
     that Airflow knows, such as AIRFLOW__SMTP__SMTP_HOST, is handed through.
     """
-    # A terminal that closes, and a service manager that stops, are a Ctrl-C.
+    # A service manager that stops, and a terminal that closes, are a Ctrl-C; `nohup` says they are
+    # not.
     for how in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(how, signal.default_int_handler)
+        if signal.getsignal(how) is not signal.SIG_IGN:
+            signal.signal(how, signal.default_int_handler)
     try:
         settings = Settings.from_environment()
         folder = settings.home / "airflow"

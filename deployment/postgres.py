@@ -198,9 +198,17 @@ def running(postgres: Postgres) -> Iterator[Postgres]:
 
 
 def end_with_this_process(how: signal.Signals):
-    """For `preexec_fn`: ask the kernel to signal the child when whoever started it is gone."""
+    """For `preexec_fn`: ask the kernel to signal the child when whoever started it is gone.
+
+    A shell starts what runs in the background deaf to SIGINT, and a child would inherit that.
+    """
     library, set_parent_death_signal = ctypes.CDLL(None), 1
-    return lambda: library.prctl(set_parent_death_signal, how)
+
+    def before_it_starts() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        library.prctl(set_parent_death_signal, how)
+
+    return before_it_starts
 
 
 def _must_be_open(folder: Path) -> None:

@@ -3,7 +3,6 @@ refresh through them, and what `make airflow` leaves behind. `make test-airflow`
 """
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -21,7 +20,7 @@ from deployment import native, processes
 from deployment.postgres import free_port
 from etl import studies
 from etl.demo import DAGS, STORY
-from etl.home import Home, read_json
+from etl.home import Home
 from etl.settings import CHECKOUT
 from tests import story
 from tests.airflow_server import Client, until
@@ -144,8 +143,8 @@ QUESTIONS = {
         MANAGERS,
     ),
     "widen the writer's pool": (
-        "PATCH", "/pools/warehouse_writer?update_mask=slots",
-        {"pool": "warehouse_writer", "slots": 1}, ADMIN,
+        "PATCH", "/pools/warehouse_writer",
+        {"pool": "warehouse_writer", "slots": 1, "include_deferred": False}, ADMIN,
     ),
     "see variables": ("GET", "/variables", None, ADMIN),
     "write a variable": ("POST", "/variables", {"key": "probe", "value": "1"}, ADMIN),
@@ -181,7 +180,7 @@ def test_nobody_is_let_in_without_a_token(airflow):
 
 
 def test_a_wrong_password_lets_nobody_in(airflow):
-    with pytest.raises(Exception, match="^401 "):
+    with pytest.raises(Exception, match=r"^401 "):
         Client(airflow.url, "admin", "admin")
 
 
@@ -233,9 +232,9 @@ def test_a_refresh_ends_as_kobling_run_does(people, home, by_hand):
             assert not failed, "\n".join(told)
         return all((Home(home).releases / name / "current").exists() for name in names)
 
-    until(released, 1200, "releases")
+    until(released, 3600, "releases")
     until(
-        lambda: all(r["state"] == "success" for d in STORY for r in manager.runs(d)), 600, "an end"
+        lambda: all(r["state"] == "success" for d in STORY for r in manager.runs(d)), 1800, "an end"
     )
     for name in names:
         through_airflow, typed = (
@@ -266,6 +265,8 @@ class Started:
             [sys.executable, "-u", "-m", "deployment", "--port", str(port)],
             cwd=CHECKOUT, env=story.environment(home), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # In the background the tests themselves may be deaf to Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         for line in self.process.stdout:
             self.said += line
@@ -315,4 +316,3 @@ def test_make_airflow_after_a_kill_starts_again_and_ctrl_c_leaves_nothing(place)
     assert not listening(port)
     assert native._started_in(folder) == []
     assert not [p for p in [*members, postgres] if p.is_running() and p.status() != "zombie"]
-    assert os.listdir(folder / "secrets")

@@ -250,6 +250,8 @@ def test_no_small_count_of_rows_leaves_in_a_notice():
     assert told.text.startswith("fails in fewer than 5 of 300 rows")
     (told,) = notices.checks([replace(CHECK, n_failing=5)], 5)
     assert told.text.startswith("fails in 5 of 300 rows")
+    (told,) = notices.checks([replace(CHECK, n_failing=1, n_checked=2)], 5)
+    assert told.text.startswith("fails in some of fewer than 5 rows")
     waits = {"study": "dlms", "release": "a1", "outside_bounds": ["6 persons left a cohort of 7"]}
     (told,) = notices.staged({"dlms": "a1"}, [waits])
     assert "7" not in told.text
@@ -486,7 +488,16 @@ def refused(home: Home, wanted: Notices) -> str:
     return line
 
 
-def test_a_mail_server_that_is_down_or_silent_is_told_and_the_notice_waits(wanted, pem, home):
+def test_a_mail_server_that_is_down_or_silent_is_told_and_the_notice_waits(
+    wanted, pem, home, monkeypatch
+):
+    patience, connect = [], socket.create_connection
+
+    def connected(address, timeout, *more):
+        patience.append(timeout)
+        return connect(address, timeout, *more)
+
+    monkeypatch.setattr(socket, "create_connection", connected)
     port = free_port()
     wanted = replace(wanted, smtp_port=port)
     assert "cannot be reached (Connection refused)" in refused(home, wanted)
@@ -494,6 +505,8 @@ def test_a_mail_server_that_is_down_or_silent_is_told_and_the_notice_waits(wante
         silent.bind(("127.0.0.1", port))
         silent.listen()
         assert "does not answer within 0.5 seconds" in refused(home, wanted)
+        assert "does not answer" in refused(home, replace(wanted, smtp_security="tls"))
+    assert patience == [0.5, 0.5, 0.5]
     with serving(pem, port=port) as (_, mailbox):
         assert post(home, a_refusal(), notifier=notices.ByMail(wanted)) == [1]
     assert len(mailbox.mails) == 1

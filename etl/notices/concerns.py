@@ -231,7 +231,7 @@ def checks(states: Iterable[CheckState], smallest_count: int) -> list[Concern]:
     """
     found = []
     for state in states:
-        rows = f"{_count(state.n_failing, smallest_count)} of {state.n_checked:,} rows"
+        rows = _share(state.n_failing, state.n_checked, smallest_count)
         if state.status in ("fail", "not_run") and not state.is_waived:
             cause = "check_failed" if state.severity == "fatal" else "check_warns"
             how = f"fails in {rows}" if state.status == "fail" else "could not be run"
@@ -242,8 +242,11 @@ def checks(states: Iterable[CheckState], smallest_count: int) -> list[Concern]:
     return found
 
 
-def _count(n: int, smallest_count: int) -> str:
-    return f"fewer than {smallest_count}" if 0 < n < smallest_count else f"{n:,}"
+def _share(n_failing: int, n_checked: int, smallest_count: int) -> str:
+    few = f"fewer than {smallest_count}"
+    if n_checked < smallest_count:
+        return f"some of {few} rows"
+    return f"{few if 0 < n_failing < smallest_count else f'{n_failing:,}'} of {n_checked:,} rows"
 
 
 WAIVER_DAYS_BEFORE = 14
