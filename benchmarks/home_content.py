@@ -15,7 +15,8 @@ from etl import restricted
 from etl.home import Home, file_hash
 
 # dbt writes times into its target and its log; what counts of it is copied out of them. The inbox
-# belongs to the keepers, the answers to the mock. A notice may be told twice, and of a disturbance too.
+# belongs to the keepers, the answers to the mock. A notice may be told twice, and of a disturbance
+# too.
 NOT_COMPARED = ("logs", "notices", "state/dbt", "restricted/inbox", "restricted/answers")
 NOTICE_SENT = "notice sent"
 # What a command writes beside a place before it moves it there, and what lives only as long as it.
