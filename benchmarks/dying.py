@@ -6,7 +6,7 @@ Between two operations on files a kill finds every half of what belongs together
 live and not yet told in the ledger, a warehouse in its place beside the journal of the one before.
 By the clock such moments are hit once in thousands. NTH counts from 1; with 0 nothing is killed,
 and COUNT_FILE then says how many operations there were. `2@ledger.jsonl` is the second operation on
-files that are called so. What DuckDB does by itself is not seen.
+files in whose name that is. What DuckDB does by itself is not seen.
 """
 
 import atexit
@@ -40,7 +40,7 @@ def main() -> None:
     def follow(event: str, args: tuple) -> None:
         nonlocal done
         path = operated_on(event, args)
-        if path.startswith(home) and path.endswith(name):
+        if path.startswith(home) and name in Path(path).name:
             done += 1
             if done == int(nth):
                 os.killpg(0, signal.SIGKILL)

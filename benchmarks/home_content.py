@@ -15,10 +15,16 @@ from etl import restricted
 from etl.home import Home, file_hash
 
 # dbt writes times into its target and its log; what counts of it is copied out of them. The inbox
-# belongs to the keepers, the answers to the mock.
-NOT_COMPARED = ("logs", "state/dbt", "restricted/inbox", "restricted/answers")
+# belongs to the keepers, the answers to the mock. A notice may be told twice, and of a disturbance
+# too.
+NOT_COMPARED = ("logs", "notices", "state/dbt", "restricted/inbox", "restricted/answers")
+NOTICE_SENT = "notice sent"
 # What a command writes beside a place before it moves it there, and what lives only as long as it.
 HALF_DONE = (".new", ".next.duckdb", ".wal", ".tmp")
+
+
+# Of an entry of the ledger: when, how long, in which checkout, and the hash that follows.
+PASSING = ("at", "seconds", "commit", "before")
 
 
 def content(root: Path, key: bytes) -> dict[str, str]:
@@ -44,11 +50,12 @@ def content(root: Path, key: bytes) -> dict[str, str]:
 
 
 def events(home: Home) -> list[str]:
-    """The ledger's lines without their times, and without the hashes that follow from these."""
+    """The ledger's lines, each without what differs from run to run."""
     lines = home.ledger.read_text(encoding="utf-8").splitlines()
     return [
-        json.dumps({k: v for k, v in json.loads(line).items() if k not in ("at", "before")})
-        for line in lines
+        json.dumps({k: v for k, v in entry.items() if k not in PASSING})
+        for entry in map(json.loads, lines)
+        if entry["event"] != NOTICE_SENT
     ]
 
 
@@ -93,7 +100,7 @@ def unclosed_sums(root: Path) -> list[str]:
 def _below(root: Path) -> Iterator[Path]:
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root)
-        if any(name.is_relative_to(place) for place in NOT_COMPARED) or path.suffix == ".lock":
+        if any(name.is_relative_to(place) for place in NOT_COMPARED) or path.name.endswith(".lock"):
             continue
         if path.is_symlink() or path.is_file() or not any(path.iterdir()):
             yield path

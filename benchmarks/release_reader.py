@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-PAUSE_SECONDS = 0.25
+PAUSE_SECONDS = 0.5
 
 
 def read(home: Path, study: str) -> list[str]:

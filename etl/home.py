@@ -158,6 +158,7 @@ def open_home(settings: Settings) -> Home:
             home.root.mkdir(parents=True, exist_ok=True)
             replace_text(mark, settings.population + "\n")
         except OSError as error:
+            hold_own_faults(error)
             raise SettingsError(
                 f"{home.root}: cannot be written ({error.strerror}). Set KOBLING_HOME to a folder "
                 "of yours."
@@ -218,7 +219,7 @@ BESIDE = (
     ".*.[0-9]*", "warehouse.next.duckdb*", "state/.*.[0-9]*",
     "restricted/.*.[0-9]*", "restricted/.identity.duckdb.new*", "restricted/accepted/*/.*.[0-9]*",
     "quality/.new-*", "releases/*/.new-*", "releases/*/.*.[0-9]*", "releases/*/.*.new",
-    "exports/*/.new-*", "disclosure/*/.*.[0-9]*",
+    "exports/*/.new-*", "disclosure/*/.*.[0-9]*", "notices/.*.[0-9]*",
 )  # fmt: skip
 
 

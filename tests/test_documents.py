@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import coverage, pages, rates
+from benchmarks import chaos, coverage, pages, rates
 from benchmarks.demo import with_section
 from etl import registers, studies
 from etl.cli import main
@@ -74,6 +74,13 @@ def test_what_is_said_of_the_page_is_what_was_measured():
     measured = json.loads(pages.RESULT.read_text(encoding="utf-8"))
     assert with_section(README, "pages", pages.figures(measured)) == README
     assert (measured["checks"], measured["refreshes"]) == (pages.CHECKS, pages.REFRESHES)
+
+
+def test_what_is_said_of_kills_is_what_was_tried():
+    tried = json.loads(chaos.RESULT.read_text(encoding="utf-8"))
+    text = chaos.DOCUMENT.read_text(encoding="utf-8")
+    assert with_section(text, "chaos", chaos.figures(tried)) == text
+    assert not [one["seed"] for one in tried["refreshes"] if one["faults"]]
 
 
 def test_the_coverage_in_the_methods_is_the_measured_one():
