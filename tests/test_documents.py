@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import coverage, pages, rates
+from benchmarks import airflow, coverage, pages, rates
 from benchmarks.demo import with_section
 from etl import registers, studies
 from etl.cli import main
@@ -74,6 +74,12 @@ def test_what_is_said_of_the_page_is_what_was_measured():
     measured = json.loads(pages.RESULT.read_text(encoding="utf-8"))
     assert with_section(README, "pages", pages.figures(measured)) == README
     assert (measured["checks"], measured["refreshes"]) == (pages.CHECKS, pages.REFRESHES)
+
+
+def test_what_is_said_of_airflow_is_what_was_measured():
+    measured = json.loads(airflow.RESULT.read_text(encoding="utf-8"))
+    assert with_section(README, "airflow", airflow.figures(measured)) == README
+    assert measured.keys() & airflow.PARTS.keys()
 
 
 def test_the_coverage_in_the_methods_is_the_measured_one():
