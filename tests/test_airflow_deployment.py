@@ -3,6 +3,7 @@ refresh through them, and what `make airflow` leaves behind. `make test-airflow`
 """
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -301,8 +302,11 @@ def test_make_airflow_after_a_kill_starts_again_and_ctrl_c_leaves_nothing(place)
     manager = Client(f"http://127.0.0.1:{port}", "data_manager", passwords["data_manager"])
     manager.wait_for_dags(*STORY)
 
-    # One that ends is started again.
-    scheduler = next(p for p in native._started_in(folder) if "scheduler" in " ".join(p.cmdline()))
+    # One that ends is started again. Its children bear its name until they have their own.
+    scheduler = next(
+        p for p in native._started_in(folder)
+        if "scheduler" in " ".join(p.cmdline()) and os.getsid(p.pid) == p.pid
+    )  # fmt: skip
     scheduler.kill()
     said = second.process.stdout.readline()
     assert "scheduler ended" in said
