@@ -271,6 +271,7 @@ class Undisturbed:
     seconds: list[float] = field(default_factory=list)
     step_seconds: dict[str, float] = field(default_factory=dict)
     operations: int = 0
+    code: str = ""
 
 
 def build(folder: Path, persons: int = PERSONS) -> Path:
@@ -299,8 +300,9 @@ def undisturbed(folder: Path, deliveries: int, say: Callable[[str], None]) -> Un
     for as long as the code stays the same."""
     from etl import evidence
 
-    kept = folder / f"undisturbed-{evidence.code_hash(CHECKOUT)[:12]}.json"
-    found = Undisturbed(**json.loads(kept.read_text())) if kept.exists() else Undisturbed()
+    code = evidence.code_hash(CHECKOUT)[: evidence.ID_LENGTH]
+    kept = folder / f"undisturbed-{code}.json"
+    found = Undisturbed(**json.loads(kept.read_text())) if kept.exists() else Undisturbed(code=code)
     home = folder / "undisturbed" / "home"
     if not found.contents:
         copy(build(folder), home)
@@ -405,7 +407,7 @@ def cycle(folder: Path, nth: int, deliveries: int, known: Undisturbed) -> Iterat
         further_deliveries.write(inbox, folder / "base" / "inbox", number)
         with reading(home) as told:
             result = refresh(f"{nth}.{number}", home, inbox, number, known)
-        result["reads"] = told["reads"]
+        result |= {"reads": told["reads"], "code": known.code}
         result["faults"] += [f"a read was missed: {missed}" for missed in told["missed"]]
         result["faults"] += [f"torn: {torn}" for torn in told["torn"]]
         yield result
