@@ -493,9 +493,10 @@ def backfill(
 def rebuild(release_id: str) -> None:
     """Build the data of an earlier RELEASE again from the landing.
 
-    Landed files are never changed, so what counted then is still there. It is linked, selected,
-    checked, estimated and released by today's code, beside everything; which release is live does
-    not change. Tells what differs from RELEASE, which is named study/id or study/current.
+    Landed files stay when newer ones come, so what counted then is still there, unless it was
+    erased or landed anew since. It is linked, selected, checked, estimated and released by today's
+    code, beside everything; which release is live does not change. Tells what differs from RELEASE,
+    which is named study/id or study/current; by the same code it must be the same to the byte.
 
     \b
     Example:

@@ -8,10 +8,11 @@ from click.testing import CliRunner
 
 from etl import evidence, ledger, release, steps
 from etl.cli import main
-from etl.errors import DeliveryError, SettingsError
+from etl.errors import DeliveryError, ReleaseError, SettingsError
 from etl.home import Home
 from etl.landing import accepted, current
-from etl.steps import backfilling
+from etl.settings import ALWAYS, BY_HAND
+from etl.steps import backfilling, rebuilding, releasing
 from etl.steps import landing as landing_step
 from tests import story
 from tests.conftest import ANNA, BENT, PATO_HEADER, PERSON_HEADER, write_delivery
@@ -107,10 +108,12 @@ def test_landed_anew_it_counts_in_the_same_order_and_the_old_files_go(settings, 
     assert not any(path.exists() for path in old)
     assert all(entry.path(home).exists() for entry in current(home))
     assert not list(home.accepted.rglob("*.earlier"))
-    told = ledger.last(home, "backfilled")
+    told = ledger.last(home, "backfill begun")
     assert (told["by"], told["register"], told["deliveries"]) == (
         "K. Hansen", "patobank", ["patobank/2024-06-01", "patobank/2024-07-01"],
     )  # fmt: skip
+    done = ledger.last(home, "backfilled")
+    assert (done["rows"], done["refused"], done["files_read_otherwise"]) == (2, 0, 3)
     assert "1 delivery landed by other" in steps.status(settings)  # cpr
 
 
@@ -152,6 +155,56 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_landing_tidies_up(
     }
     assert {path.name for path in home.landing.rglob("*.parquet")} == names
     assert not list(home.accepted.rglob("*.earlier"))
+
+
+def waits(settings, home: Home, study: str) -> list[str]:
+    """Why a new release of a study is staged where all are live by themselves."""
+    live = home.releases / study / "aaaa00000001"
+    return releasing._reasons_to_look(settings, home, study, live, {}, [])
+
+
+def test_what_comes_of_a_backfill_waits_however_it_ended_and_whoever_builds_it(
+    settings, home, other_rules, monkeypatch
+):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    assert settings.promote == ALWAYS
+    assert waits(settings, home, "dlms") == []
+    with monkeypatch.context() as short:
+        short.setattr(landing_step, "accept", killed)
+        with pytest.raises(KeyboardInterrupt):
+            backfilled(settings, register="patobank")
+    told = ["old deliveries were landed anew (K. Hansen: contract 1.3.0)"]
+    assert waits(settings, home, "dlms") == told
+    backfilled(settings, register="patobank")
+    ledger.record(home, "released", study="dlms", release="bbbb00000002")  # before it, as a kill
+    assert waits(settings, home, "dlms") == told
+    ledger.record(home, "released", study="dlms", release="cccc00000003", is_promoted=True)
+    assert waits(settings, home, "dlms") == []
+    assert waits(settings, home, "afx_pds") == told
+
+
+def test_a_backfill_that_reads_everything_as_before_asks_for_nothing(settings, home):
+    backfilled(settings, again=True)
+    assert ledger.last(home, "backfilled")["files_read_otherwise"] == 0
+    assert waits(settings, home, "dlms") == []
+
+
+def test_one_that_was_broken_off_after_it_had_landed_goes_on(
+    settings, home, other_rules, monkeypatch
+):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as short:
+        short.setattr(backfilling, "run", killed)
+        with pytest.raises(KeyboardInterrupt):
+            backfilled(settings)
+    promote = []
+    monkeypatch.setattr(backfilling, "run", lambda under, *_: promote.append(under.promote))
+    assert "nothing to land anew" in backfilled(settings)[0]
+    assert promote == [BY_HAND]
 
 
 def test_words_without_a_name_change_nothing(settings, home, other_rules):
@@ -213,18 +266,38 @@ def test_an_earlier_refresh_is_built_again_from_the_landing(small, tmp_path):
     assert {e.folder for e in current(Home(home)) if e.register == "dsd"} == {"2026-01-01"}
     ended = CliRunner().invoke(main, ["rebuild", f"dlms/{first.name}"], env=environment)
     assert ended.exit_code == 0, ended.stderr
-    made = json.loads((home / "ledger.jsonl").read_text().splitlines()[-1])
-    rebuilt = (
-        home / "releases" / "dlms" / (made["release"] if made["event"] == "rebuilt" else first)
-    )
     told = " ".join(ended.stdout.split())
     assert "cohort flow, risks, verdicts of the rule, checks." in told
-    for name in ("cohort", "risk", "linkage_flow"):
-        before, after = (p / "parquet" / f"{name}.parquet" for p in (first, rebuilt))
-        assert before.read_bytes() == after.read_bytes()
+    assert f"dlms/{first.name}: built again, the same to the byte" in told
     assert release.current(Home(home), "dlms") == first
     assert not (home / "restricted" / "scratch" / "rebuild").exists()
     assert CliRunner().invoke(main, ["verify"], env=environment).exit_code == 0
+
+
+def test_a_release_that_is_not_what_its_id_says_is_told(tmp_path):
+    places = [tmp_path / name / "dlms" / "aaaa00000001" for name in ("released", "made")]
+    for number, place in enumerate(places):
+        place.mkdir(parents=True)
+        (place / "evidence.json").write_text(str(number))
+    with pytest.raises(ReleaseError, match="built again under the same id, with other content"):
+        rebuilding._hold_the_same(*places)
+    rebuilding._hold_the_same(places[0], places[0])
+
+
+def test_what_was_landed_anew_since_cannot_be_built_again(settings, home, other_rules, small):
+    backfilled(settings)
+    place = settings.home / "releases" / "dlms" / "aaaa00000001"
+    place.mkdir(parents=True)
+    listed = [
+        {"register": e.register, "table_name": e.file.table, "period": e.file.period,
+         "path": f"{e.register}/{e.folder}/{e.file.path}", "sha256": e.file.sha256}
+        for e in current(home)
+    ]  # fmt: skip
+    (place / "evidence.json").write_text(
+        json.dumps({"deliveries": listed, "keys": {"data": "as it was"}})
+    )
+    with pytest.raises(ReleaseError, match="landed anew by other contracts or code since"):
+        steps.rebuild(settings, "dlms/aaaa00000001", nothing, nothing)
 
 
 def test_what_is_gone_from_the_landing_cannot_be_built_again(small, tmp_path):

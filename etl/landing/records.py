@@ -81,18 +81,17 @@ def sequence_of(home: Home, register: str, folder: str) -> int:
 
 
 def forget_put_back(home: Home) -> None:
-    """Take away what was landed of deliveries that were put back, but what has landed again."""
-    landed = {
-        file["content"] for entry in accepted(home) for file in entry["files"]
-    }  # the same content has the same name
-    for earlier in sorted(home.accepted.glob("*/*.json.earlier")):
-        entry = read_json(earlier)
-        for file in entry.get("files", []):
-            if file["content"] not in landed:
-                for store in ("landing", "quarantine", "findings"):
-                    one = LandedFile(**file)
-                    remove(home.restricted / slot_path(store, one, entry["register"]))
+    """Take away what was landed of deliveries that were put back, but what has landed again; and
+    files that no delivery names, which a kill has left before it was accepted."""
+    for earlier in home.accepted.glob("*/*.json.earlier"):
         remove(earlier)
+    named = {
+        f"{file['content']}.parquet" for entry in accepted(home) for file in entry["files"]
+    }  # the same content has the same name
+    for store in ("landing", "quarantine", "findings"):
+        for path in (home.restricted / store).rglob("*.parquet"):
+            if path.name not in named:
+                remove(path)
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,9 @@ def current(home: Home, after: int | None = None) -> list[Current]:
     """One entry per (register, table, period): the newest accepted delivery's file.
 
     A stock delivery replaces the tables that it holds; any other replaces the periods it names.
-    With `after` it is what counted once that many deliveries had been accepted: landed files are
-    never changed nor taken away, so what any past refresh was made from is still there.
+    With `after` it is what counted once that many deliveries had been accepted: landed files stay
+    when newer ones come, so what a past refresh was made from is still there, unless it was landed
+    anew or erased.
     """
     winners: dict[tuple[str, str, str], Current] = {}
     for entry in accepted(home):

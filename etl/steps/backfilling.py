@@ -1,6 +1,7 @@
 """Deliveries of old landed anew by today's contracts and code, as a refresh that waits."""
 
 import statistics
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from etl.landing import Current, accepted, current, forget_put_back, record
 from etl.settings import BY_HAND, Settings
 from etl.steps.landing import land_one
 from etl.steps.receiving import tell_what_a_kill_left_untold
+from etl.steps.releasing import BEGUN
 from etl.steps.road import run
 from etl.steps.wording import Say, hold_words, n_of
 
@@ -44,43 +46,62 @@ def backfill(
     delivery that is refused now counts as it was, and nothing is released.
     """
     home = open_home(settings)
-    plan = _plan(settings, home, register, period, is_again)
-    if not plan.folders:
-        say(
-            "nothing to land anew: all that counts was read by the present contracts and code. "
-            "--again reads it once more"
-        )
-        return
-    say(_told(home, plan))
-    if by is None or reason is None:
-        say("nothing is changed; with --by and --reason it is done")
-        return
-    hold_words("--by", by)
-    hold_words("--reason", reason)
-    say_step("land")
-    with one_writer(home) as seconds:
-        tell_what_a_kill_left_untold(home)
-        before = _rows_of(home, plan)
-        refusals = []
-        for name, folder in plan.folders:
-            place = home.deliveries / name / folder
-            _, refused = land_one(settings, home, name, place, None, say, is_anew=True)
-            refusals += [refused] if refused else []
-        forget_put_back(home)
-        for slot, was, now in _changed(before, _rows_of(home, plan)):
+    is_asked_only = by is None or reason is None
+    if not is_asked_only:
+        hold_words("--by", by)
+        hold_words("--reason", reason)
+    with one_writer(home, all_steps=True) as seconds:
+        plan = _plan(settings, home, register, period, is_again)
+        if plan.folders:
+            say(_told(home, plan))
+        else:
+            say(
+                "nothing to land anew: all that counts was read by the present contracts and code. "
+                "--again reads it once more"
+            )
+        if is_asked_only:
+            if plan.folders:
+                say("nothing is changed; with --by and --reason it is done")
+            return
+        if plan.folders:
+            say_step("land")
+            # First, so that what comes of it waits for a signature however this ends.
+            ledger.record(
+                home, BEGUN, register=register, period=period, by=by, reason=reason,
+                deliveries=["/".join(one) for one in plan.folders],
+            )  # fmt: skip
+            _land_anew(settings, home, plan, say, seconds)
+        # Also where an earlier backfill was broken off after it had landed.
+        with suppress(StagedError):  # told as it was staged, and what was asked for
+            run(replace(settings, promote=BY_HAND), None, say, say_step)
+
+
+def _land_anew(
+    settings: Settings, home: Home, plan: Plan, say: Say, seconds: Callable[[], float]
+) -> None:
+    """Every delivery of a plan. Raises DeliveryError when one is refused, after all were tried."""
+    tell_what_a_kill_left_untold(home)
+    forget_put_back(home)
+    before = _rows_of(home, plan)
+    refusals = []
+    for name, folder in plan.folders:
+        place = home.deliveries / name / folder
+        _, refused = land_one(settings, home, name, place, None, say, is_anew=True)
+        refusals += [refused] if refused else []
+    forget_put_back(home)
+    after = _rows_of(home, plan)
+    for slot in sorted(before.keys() | after.keys()):
+        (_, was), (_, now) = (rows.get(slot, ("", 0)) for rows in (before, after))
+        if was != now:
             say(f"{slot}: {was:,} rows landed before, now {now:,}")
-        ledger.record(
-            home, "backfilled", register=register, period=period, by=by, reason=reason,
-            deliveries=["/".join(one) for one in plan.folders], refused=len(refusals),
-            rows=plan.rows, seconds=seconds(),
-        )  # fmt: skip
+    ledger.record(
+        home, "backfilled", refused=len(refusals), rows=plan.rows, seconds=seconds(),
+        files_read_otherwise=sum(before.get(slot) != now for slot, now in after.items()),
+    )  # fmt: skip
     if refusals:
         raise DeliveryError(
             "\n".join(f"{refused} It counts as it was landed before." for refused in refusals)
         )
-    # What old deliveries say now is looked at before it is live, whatever the setting.
-    with suppress(StagedError):  # told as it was staged, and what was asked for
-        run(replace(settings, promote=BY_HAND), None, say, say_step)
 
 
 def outdated(settings: Settings, home: Home) -> list[str]:
@@ -124,22 +145,18 @@ def _is_read_by(home: Home, entry: Current, rules: str) -> bool:
     return record(home, entry.register, entry.folder).get("rules") == rules
 
 
-def _rows_of(home: Home, plan: Plan) -> dict[str, int]:
-    """Rows that landed, by register, table and period, of the deliveries of a plan."""
+def _rows_of(home: Home, plan: Plan) -> dict[str, tuple[str, int]]:
+    """What the files of a plan were read as and how many rows landed, by delivery, table and
+    period."""
     return {
-        f"{entry['register']}.{file['table']} {file['period']}": file["landed"]
+        f"{entry['register']}/{entry['folder']}: {file['table']} {file['period']}": (
+            file["content"],
+            file["landed"],
+        )
         for entry in accepted(home)
         if (entry["register"], entry["folder"]) in plan.folders
         for file in entry["files"]
     }
-
-
-def _changed(before: dict[str, int], after: dict[str, int]) -> list[tuple[str, int, int]]:
-    return [
-        (slot, before.get(slot, 0), after.get(slot, 0))
-        for slot in sorted(before.keys() | after.keys())
-        if before.get(slot, 0) != after.get(slot, 0)
-    ]
 
 
 def _told(home: Home, plan: Plan) -> str:

@@ -114,7 +114,8 @@ def land_one(
     except DeliveryError as error:
         if not known:
             refuse(home, register, folder, manifest_sha256, str(error))
-        tell_refused(home, name_of(folder), str(error))
+        if not is_anew:  # it counts as it was
+            tell_refused(home, name_of(folder), str(error))
         return 0, str(error)
     accept(home, parsed, checks)
     decided = record(home, register, folder.name)

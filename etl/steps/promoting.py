@@ -73,8 +73,9 @@ def promote(
         signed = {"study": study, "release": place.name, "by": by, "reason": reason}
         if not ledger.is_told(home, "released", "staged", "rolled back", **signed):
             tell_released(
-                settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside
-            )
+                settings, home, study, place, keys, by=by, reason=reason, outside_bounds=outside,
+                is_promoted=True,
+            )  # fmt: skip
         releases.unmark(home, f"{study}/{place.name}", "rolled_back")
         releases.promote(home, study, place.name)
     return f"{study}: release {place.name} is live, in place of {live.name}"

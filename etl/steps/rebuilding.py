@@ -16,7 +16,7 @@ from etl.steps.checking import check
 from etl.steps.estimating import estimate
 from etl.steps.linking import link
 from etl.steps.releasing import release
-from etl.steps.selecting import select
+from etl.steps.selecting import data_id_of, select
 from etl.steps.wording import Say
 
 # What the copy has of its own; the rest of the restricted store it only reads.
@@ -27,17 +27,26 @@ def rebuild(settings: Settings, name: str, say: Say, say_step: Say) -> None:
     """Build the data that release `name` (study/id) was made from once more, as it had been
     accepted then, and tell what differs from it.
 
-    What comes of it lies beside the other releases; which one is live does not change.
+    Under the same keys it must be the same to the byte. Else what comes of it lies beside the other
+    releases; which one is live does not change. Raises ReleaseError where what was landed then is
+    no longer there as it was.
     """
     from etl import difference
 
     home = open_home(settings)
     place = difference.find(home, name)
     study = place.parent.name
+    keys = releases.evidence_keys(place)
     with one_writer(home):
         after = _accepted_then(home, place)
         with _as_it_was(settings, home, after) as then:
-            say(f"{place.parent.name}/{place.name}: the first {after} accepted deliveries")
+            if data_id_of(then, Home(then.home)) != keys["data"]:
+                raise ReleaseError(
+                    f"{study}/{place.name}: its files are there, and were landed anew by other "
+                    "contracts or code since, or are under another key. Expected them as they were "
+                    "landed then. It cannot be rebuilt."
+                )
+            say(f"{study}/{place.name}: the first {after} accepted deliveries")
             for step in (link, select, check):
                 say_step(step.__name__)
                 step(then, say)
@@ -45,22 +54,37 @@ def rebuild(settings: Settings, name: str, say: Say, say_step: Say) -> None:
             estimate(then, study, say)
             say_step(f"release {study}")
             made = release(then, study, _nobody)
+            say(difference.told(difference.compare(place, made)))
+            if made.name == place.name:
+                _hold_the_same(place, made)
+                say(f"{study}/{place.name}: built again, the same to the byte")
+                return
             kept = releases.place_whole(
                 home.releases / study,
                 made.name,
                 lambda folder: shutil.copytree(made, folder, dirs_exist_ok=True),
             )
-        if kept != place:
+        # After a kill the folder may be there already, and not told.
+        if not ledger.is_told(home, "rebuilt", study=study, release=kept.name):
             ledger.record(
                 home, "rebuilt", study=study, release=kept.name, of=place.name,
                 evidence_sha256=file_hash(kept / releases.EVIDENCE),
             )  # fmt: skip
-        say(difference.told(difference.compare(place, kept)))
     say(
         f"release {study}/{kept.name} is not live; `kobling rollback {study} {kept.name}` makes it"
         if kept != releases.current(home, study)
         else f"release {study}/{kept.name} is the live one"
     )
+
+
+def _hold_the_same(place: Path, made: Path) -> None:
+    """The evidence names every file with its hash: where it is the same, all of them are."""
+    if file_hash(place / releases.EVIDENCE) != file_hash(made / releases.EVIDENCE):
+        raise ReleaseError(
+            f"{place.parent.name}/{place.name}: built again under the same id, with other content. "
+            "Expected the same to the byte. Run `kobling verify`: it tells whether the release was "
+            "touched; if it was not, report this."
+        )
 
 
 def _nobody(_: str) -> None:

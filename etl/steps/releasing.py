@@ -20,6 +20,8 @@ from etl.steps.wording import Say, accounted
 
 # What a release is made of; the rest of its keys is what it was held against.
 MADE_OF = ("data", "definition", "code")
+# The ledger's word for a backfill that was asked for: what comes of it is looked at first.
+BEGUN = "backfill begun"
 
 
 def release(settings: Settings, study: str, say: Say) -> Path:
@@ -113,10 +115,29 @@ def _reasons_to_look(
         if (why := releases.marked(home, f"{study}/{name}", "rolled_back"))
         and all(releases.evidence_keys(home.releases / study / name)[k] == keys[k] for k in MADE_OF)
     ]
+    taken_back += _backfill_nobody_has_looked_at(home, study)
     if settings.promote == ALWAYS:
         return taken_back
     by_hand = ["releases are promoted by hand here"] if settings.promote == BY_HAND else outside
     return [*taken_back, *by_hand]
+
+
+def _backfill_nobody_has_looked_at(home: Home, study: str) -> list[str]:
+    """Why a release waits after a backfill, until one of its study has been promoted by hand.
+
+    A backfill that has read every file as it was read before changes nothing and asks for nothing.
+    """
+    begun, is_over = None, True
+    for entry in ledger.entries(home, BEGUN, "backfilled", "released"):
+        if entry["event"] == BEGUN:
+            begun, is_over = entry, False
+        elif entry["event"] == "backfilled":
+            is_over = is_over or not entry["files_read_otherwise"]
+        elif entry["study"] == study and entry.get("is_promoted"):
+            is_over = True
+    if is_over:
+        return []
+    return [f"old deliveries were landed anew ({begun['by']}: {begun['reason']})"]
 
 
 def _tell_staged(

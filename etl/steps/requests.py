@@ -43,6 +43,8 @@ def erase(
             numbers, persons = erasure.whole_person(con, home, keys, asked)
             marked = {erasure.mark(number, keys) for number in numbers}
             marked |= erasure.marks_joined_by(home, pnr_file)
+            if not is_preview and not is_resumed:
+                forget_put_back(home)  # what a backfill that was killed has left
             if is_preview or not is_resumed:
                 # Whatever cannot be rewritten is found before anything is.
                 tell = say if is_preview else _nobody
