@@ -228,7 +228,6 @@ def test_a_demo_whose_task_is_refused_says_so_and_ends_with_2(tmp_path):
         home / "restricted" / "inbox", "cpr", {"cpr3_t_person.csv": PERSON_HEADER},
         changes={"register": "dsd"},
     )  # fmt: skip
-    write_delivery(home / "restricted" / "inbox", "dsd", {"dsd.csv": "x\n"})
     ended = subprocess.run(
         [sys.executable, "-m", "etl.demo"],
         env=story.environment(home), capture_output=True, text=True, check=False,
