@@ -48,19 +48,27 @@ HEALS = {
 }
 
 
-def tell(context) -> None:
+def tell(context, *options: str) -> None:
     """Have it told what somebody should know now. What cannot be told turns nothing red."""
     try:
         ended = subprocess.run(
-            ["kobling", "notify"], capture_output=True, text=True, check=False, timeout=300
-        )
+            ["kobling", "notify", *options],
+            capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
         print(ended.stdout + ended.stderr)
     except Exception as error:
         print(f"kobling notify: {error}")
 
 
+def tell_failed(context) -> None:
+    """The same, and that this task failed: whoever was killed could not keep it in mind."""
+    ti = context["ti"]
+    of = getattr(ti, "rendered_map_index", None) or ""
+    tell(context, "--failed", f"{ti.task_id.rpartition('.')[2]} {of}".strip())
+
+
 # What holds for every task of every DAG.
-EVERY_TASK = {"on_failure_callback": tell, **HEALS}
+EVERY_TASK = {"on_failure_callback": tell_failed, **HEALS}
 
 
 def studies() -> list[str]:

@@ -60,7 +60,7 @@ class InStoryOrder(click.Group):
                 _end(stopped)
             if found := disk_error(error):
                 click.echo(f"Error: {found}", err=True)
-                raise SystemExit(2) from None
+                raise SystemExit(found.exit_status) from None
             # What DuckDB says of a value that it cannot use is the value.
             click.echo(without_numbers(traceback.format_exc()), err=True)
             raise SystemExit(1) from None
@@ -965,16 +965,9 @@ def study_why(name: str, person: str) -> None:
 # ------------------------------------------------------------------ how a command ended
 
 KEPT_IN_MIND = (
-    "receive",
-    "land",
-    "link",
-    "select",
-    "check",
-    "estimate",
-    "release",
-    "run",
-    "backfill",
-)
+    "receive", "land", "link", "select", "check", "estimate", "release", "preview", "promote",
+    "rollback", "export", "run", "backfill", "rebuild", "status",
+)  # fmt: skip
 
 
 def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., None]:
@@ -990,8 +983,15 @@ def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., No
         named = [str(options[option]) for option in ("study", "register") if options.get(option)]
         job = " ".join([name, *named])
         is_run = name == "run"
+        if name == "backfill" and not options.get("by"):
+            command(*args, **options)  # a question
+            return
         try:
             command(*args, **options)
+        except KeyboardInterrupt as error:
+            if not sys.stderr.isatty():
+                note_failure(job, error, is_told=False)
+            raise
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
@@ -1007,7 +1007,7 @@ def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., No
     return kept
 
 
-def note_failure(job: str, error: Exception, *, is_told: bool) -> None:
+def note_failure(job: str, error: BaseException, *, is_told: bool) -> None:
     """Whatever goes wrong in this stands behind the error itself, which is shown afterwards."""
     from etl import steps
 
@@ -1019,7 +1019,7 @@ def note_failure(job: str, error: Exception, *, is_told: bool) -> None:
 
 
 @contextmanager
-def suppress_and_show(instead_of: Exception | None) -> Iterator[None]:
+def suppress_and_show(instead_of: BaseException | None) -> Iterator[None]:
     """What goes wrong in telling is shown, and does not change how the command ends; a bug does,
     where nothing else went wrong."""
     try:

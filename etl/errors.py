@@ -81,6 +81,8 @@ class DisclosureError(KoblingError):
 class DiskError(KoblingError):
     """The disk takes or gives no more; nothing of it is the fault of what was read or written."""
 
+    exit_status = 74  # EX_IOERR of sysexits.h
+
 
 # What a disk may say, in the system's words; what is expected of it, and what to do.
 OF_THE_DISK = {

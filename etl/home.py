@@ -210,7 +210,9 @@ def _sweep(home: Home) -> None:
             remove(path)
     for pattern in BESIDE:
         for path in home.root.glob(pattern):
-            if not _is_of_running(path):
+            # `.<name>.<process>` is ours, and no copy that somebody has dated.
+            is_ours = not pattern.endswith(".[0-9]*") or re.fullmatch(r"\..+\.[0-9]+", path.name)
+            if is_ours and not _is_of_running(path):
                 remove(path)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
@@ -22,7 +23,7 @@ def build(
     """Build every model and run every test in `warehouse`. Raises KoblingError when one is red.
 
     Unit tests look at the code and at rows of their own, never at what was delivered: those of a
-    `code` (its hash) that were green in this home are not run again.
+    `code` (its hash) that were green in this home, by the same dbt and DuckDB, are not run again.
     """
     os.environ |= {
         "KOBLING_WAREHOUSE": str(warehouse),
@@ -35,7 +36,8 @@ def build(
 
     project = settings.project / "dbt_project"
     proved = home.state / "unit-tested.json"
-    is_proved = proved.exists() and read_json(proved)["code"] == code
+    run_by = {"code": code} | {one: version(one) for one in ("dbt-core", "dbt-duckdb", "duckdb")}
+    is_proved = proved.exists() and read_json(proved) == run_by
     outcome = dbtRunner(callbacks=[_progress(say)]).invoke(
         [
             "build",
@@ -68,7 +70,7 @@ def build(
         )
     # There may be none: the environment can leave them out too.
     if any(r.node.resource_type == "unit_test" for r in results):
-        replace_json(proved, {"code": code})
+        replace_json(proved, run_by)
     before = "; unit tests were, with the same code" if is_proved else ""
     say(f"dbt: {len(results)} models and tests, all green{before}")
 

@@ -27,6 +27,7 @@ MEMORY = re.compile(r"\d+(\.\d+)? ?[KMGT]i?B", re.IGNORECASE)
 ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
 BY_FILE, BY_MAIL = "file", "smtp"
 SECURITY = ("starttls", "tls", "none")
+THIS_MACHINE, MOST_PORT = ("localhost", "127.0.0.1", "::1"), 65_535
 
 # Read apart from the settings below: where the home and its file lie, and the secret itself, which
 # no file of settings may hold; and what `select` hands to dbt, and the browser tests read.
@@ -177,7 +178,10 @@ def _text(given: object) -> str:
 
 
 def _cron(given: object) -> str:
-    if not isinstance(given, str) or (given and len(given.split()) != 5):
+    from croniter import croniter
+
+    is_five = isinstance(given, str) and len(given.split()) == 5
+    if given != "" and not (is_five and croniter.is_valid(given)):
         raise ValueError("five fields of cron, such as 0 6 * * 1, or nothing")
     return given
 
@@ -286,7 +290,11 @@ def said() -> list[Said]:
             told.append(Said(one.key, default, DEFAULT))
             continue
         try:
-            told.append(Said(one.key, one.read(given), by))
+            value = one.read(given)
+            if isinstance(value, Path) and name == one.key:
+                # A task and a clock start elsewhere than whoever wrote it.
+                value = file.parent / value
+            told.append(Said(one.key, value, by))
         except ValueError as error:
             raise SettingsError(
                 f"{where}: {name} is '{given}'. Expected {error}. Correct it{undo}."
@@ -376,6 +384,24 @@ def _of_a_register(file: Path, key: str, given: object) -> int:
 
 def _hold_together(file: Path, value: dict[str, object]) -> None:
     """What one setting asks of another."""
+    if value["notices.smtp_port"] > MOST_PORT:
+        raise SettingsError(
+            f"{file}: notices.smtp_port is {value['notices.smtp_port']}. Expected one up to "
+            f"{MOST_PORT}. Correct it."
+        )
+    if bool(value["notices.smtp_user"]) != bool(value["notices.smtp_password_file"]):
+        raise SettingsError(
+            f"{file}: notices.smtp_user and notices.smtp_password_file go together, and one is not "
+            "there. Expected both or none. Write it, or take the other out."
+        )
+    if value["notices.smtp_security"] == "none" and (
+        value["notices.smtp_user"] or value["notices.smtp_host"] not in ("", *THIS_MACHINE)
+    ):
+        raise SettingsError(
+            f"{file}: notices.smtp_security is 'none', and what is sent would leave this machine, or "
+            "a password be read on the way. Expected starttls or tls; none for "
+            f"{', '.join(THIS_MACHINE)} without a user. Correct it."
+        )
     if value["notices.send"] == BY_MAIL:
         for needed in ("smtp_host", "sender", "recipients"):
             if not value[f"notices.{needed}"]:
