@@ -1,4 +1,4 @@
-# Two commands, each doing all its own set-up on a fresh machine: make demo, make test.
+# Each command does all its own set-up on a fresh machine; the first two are make demo, make test.
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed

@@ -2,13 +2,15 @@
 
 `python -m benchmarks.airflow` starts `airflow standalone` once and measures in turns:
 
-* **overhead**: the DAGs from the trigger to the end of the last run, less `kobling run` on the same
+* **orchestration**: the DAGs with a stand-in for `kobling` that does nothing: what is left is
+  Airflow's own;
+* **refresh**: the DAGs from the trigger to the end of the last run, less `kobling run` on the same
   inbox in a home of its own; once with everything new and once with nothing new; in seconds, and in
   seconds of a processor, which other work on the machine does not lengthen;
 * **memory**: proportional set size of all its processes, `kobling` commands apart, idle; in the
   overhead's turns also the highest;
-* **backfill**: one run for each of forty years, queued at once, of deliveries that need nothing
-  anew: how long Airflow takes over them, and the longest time in which no task ended.
+* **backfill**: one run for each of forty years, queued at once, with the stand-in: how long Airflow
+  takes over them, and the longest time in which no task ended.
 """
 
 import json
@@ -20,7 +22,8 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +33,9 @@ import psutil
 
 from benchmarks.demo import README, machine, with_section
 from deployment import native
+from etl import registers, studies
 from etl.demo import STORY
+from etl.settings import CHECKOUT
 from tests import story
 from tests.airflow_server import Client, until
 
@@ -40,6 +45,21 @@ RUNS = 5
 YEARS = range(1983, 2023)
 BACKFILL, REFRESH = "backfill", "refresh_registers"
 SETTLED_SECONDS, SAMPLE_SECONDS = 10, 1
+
+
+# Answers as `kobling` does, and does nothing: studies have work to do until one is released.
+STAND_IN = """#!{python} -S
+import json, os, pathlib, sys
+released = pathlib.Path(os.environ["KOBLING_HOME"], "released")
+if sys.argv[1] == "release":
+    released.touch()
+if sys.argv[1:] == ["status", "--json"]:
+    print(json.dumps({{
+        "is_nothing_new": released.exists(), "lake": {{"rows": 1}},
+        "registers": {{name: {{"deliveries": 1}} for name in {registers}}},
+        "studies": {{name: {{"staged": None}} for name in {studies}}},
+    }}))
+"""
 
 
 class Memory:
@@ -107,6 +127,45 @@ def through_airflow(airflow: native.Airflow, admin: Client) -> tuple[float, floa
     return seconds, processor_seconds(airflow) - used
 
 
+@contextmanager
+def standing_in(place: Path) -> Iterator[None]:
+    """Every command does nothing."""
+    stand_in = place / "before" / "kobling"
+    stand_in.write_text(
+        STAND_IN.format(
+            python=sys.executable,
+            registers=list(registers.catalogue()),
+            studies=list(studies.names(CHECKOUT)),
+        )
+    )
+    stand_in.chmod(0o755)
+    try:
+        yield
+    finally:
+        stand_in.unlink()
+
+
+def orchestration(airflow: native.Airflow, admin: Client, place: Path, runs: int) -> dict:
+    """Medians of a refresh whose commands do nothing, and how many tasks it has."""
+    turns = []
+    with standing_in(place):
+        for number in range(runs):
+            (place / "home" / "released").unlink(missing_ok=True)
+            turns.append(through_airflow(airflow, admin))
+            click.echo(f"{number + 1} of {runs}: {turns[-1]}")
+    (place / "home" / "released").unlink()
+    last = [(dag_id, admin.runs(dag_id)[-1]["dag_run_id"]) for dag_id in STORY]
+    return {
+        "runs": runs,
+        "tasks": sum(
+            task["state"] == "success" for dag_id, run_id in last
+            for task in admin.tasks(dag_id, run_id)
+        ),
+        "seconds": round(statistics.median(seconds for seconds, _ in turns), 1),
+        "cpu_seconds": round(statistics.median(cpu for _, cpu in turns), 1),
+    }  # fmt: skip
+
+
 def processor_seconds(airflow: native.Airflow) -> float:
     """Of all its processes and of those that have ended: a parent is told what a child has used."""
     return sum(sum(process.cpu_times()[:4]) for process in airflow.members())
@@ -151,8 +210,13 @@ def refresh(airflow: native.Airflow, admin: Client, place: Path, runs: int) -> d
     }
 
 
-def backfill(airflow: native.Airflow, admin: Client, *_: object) -> dict:
+def backfill(airflow: native.Airflow, admin: Client, place: Path, *_: object) -> dict:
     """One run for each year, all queued at once; whether it ever stood still."""
+    with standing_in(place):
+        return forty_years(admin)
+
+
+def forty_years(admin: Client) -> dict:
     known = {dag["dag_id"] for dag in admin.get("/dags?limit=100")["dags"]}
     dag_id = BACKFILL if BACKFILL in known else REFRESH
     admin.unpause(dag_id)
@@ -185,17 +249,21 @@ def conf_of(dag_id: str, year: int) -> dict:
     return {"register": "lpr2", "period": str(year), "reason": "benchmark"}
 
 
-def run(parts: tuple[str, ...], runs: int) -> dict:
-    """What was measured last, and the parts measured now, with the load that each began under."""
+def run(parts: tuple[str, ...], runs: int) -> None:
+    """Measure the parts and keep them, with the load that each began under, among the others."""
     result = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     result |= {"machine": machine(), "persons": PERSONS}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         story.mock_small(place / "delivered")
         shutil.copytree(place / "delivered", place / "home")
+        before = place / "before"
+        before.mkdir()
+        real = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with native.running(
             place / "airflow", kobling_home=place / "home", mode=native.STANDALONE,
             inherited=_environment(place / "home"), say=click.echo,
+            told={"PATH": f"{before}{os.pathsep}{real}"},
         ) as airflow:  # fmt: skip
             admin = Client.of(airflow, "admin")
             admin.wait_for_dags(*STORY)
@@ -203,8 +271,11 @@ def run(parts: tuple[str, ...], runs: int) -> dict:
             for part in parts:
                 load = round(os.getloadavg()[0], 1)
                 result[part] = {"load": load} | PARTS[part](airflow, admin, place, runs)
+                # One that fails must not lose what was measured before it.
+                RESULT.write_text(
+                    json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+                )
                 click.echo(f"{part}: {result[part]}")
-    return result
 
 
 def memory(airflow: native.Airflow, *_: object) -> dict:
@@ -213,7 +284,9 @@ def memory(airflow: native.Airflow, *_: object) -> dict:
     return {"idle_mib": round(Memory(airflow).now() / 2**20)}
 
 
-PARTS = {"memory": memory, "refresh": refresh, "backfill": backfill}
+PARTS = {
+    "memory": memory, "orchestration": orchestration, "backfill": backfill, "refresh": refresh,
+}  # fmt: skip
 
 
 def figures(result: dict) -> str:
@@ -225,6 +298,14 @@ def figures(result: dict) -> str:
     rows = []
     if took := result.get("memory"):
         rows.append(("`airflow standalone`, idle", "under 1,024 MiB", f"{took['idle_mib']:,} MiB"))
+    if took := result.get("orchestration"):
+        many = f"median of {took['runs']}" if took["runs"] > 1 else "once"
+        rows.append(
+            (
+                f"a refresh whose {took['tasks']} tasks do nothing, {many}, at a load of "
+                f"{took['load']:g}", "under 60 s", told(took),
+            )
+        )  # fmt: skip
     if took := result.get("refresh"):
         new, same = took["everything new"], took["nothing new"]
         many = f"medians of {took['runs']}" if took["runs"] > 1 else "once"
@@ -244,7 +325,7 @@ def figures(result: dict) -> str:
     if took := result.get("backfill"):
         rows.append(
             (
-                f"{took['runs']} runs of `{took['dag']}`, queued at once, at a load of "
+                f"{took['runs']} runs of `{took['dag']}` whose tasks do nothing, at a load of "
                 f"{took['load']:g}",
                 "no stall",
                 f"{took['seconds'] / 60:.0f} min, never more than "
@@ -279,8 +360,7 @@ def main(parts: tuple[str, ...], runs: int, written: bool) -> None:
     A part that is not measured now keeps what was measured last.
     """
     if not written:
-        result = run(parts or tuple(PARTS), runs)
-        RESULT.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        run(parts or tuple(PARTS), runs)
     result = json.loads(RESULT.read_text(encoding="utf-8"))
     text = README.read_text(encoding="utf-8")
     README.write_text(with_section(text, "airflow", figures(result)), encoding="utf-8")

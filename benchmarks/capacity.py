@@ -6,7 +6,6 @@ benchmarks/national.json. What is told is the last run: its commit, its machine,
 
 import json
 import math
-from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from benchmarks.demo import CHECKOUT, README, with_section
 RESULT = Path(__file__).parent / "national.json"
 DOCUMENT = CHECKOUT / "docs/capacity.md"
 FIGURE = CHECKOUT / "docs/capacity.svg"
+NOT_YET = "Not measured yet; `make bench-national` writes it here."
 WRITTEN = ("README.md", "docs/capacity.md", "docs/capacity.svg")
 ROAD = ("land", "link", "select", "check", "estimate", "release")
 DELIVERED, LINKED = "delivered CSV once to Parquet", "linked Parquet once to Parquet"
@@ -97,7 +97,7 @@ def figures(run: dict) -> str:
     ]
     if broken:
         lines += ["", f"Broken off and gone on with, so told too short: {', '.join(broken)}."]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"![Time against size]({FIGURE.name})"])
 
 
 def _row(first: str, cells: list[str]) -> str:
@@ -249,24 +249,29 @@ def picture(run: dict, svg: Path) -> None:
         svg.with_suffix(other).unlink()
 
 
+def sections(runs: list[dict]) -> list[tuple[Path, str, str]]:
+    """(document, mark, body) of what is told of the last run."""
+    return [
+        (DOCUMENT, "capacity", figures(runs[-1]) if runs else NOT_YET),
+        (README, "national", goals(runs[-1]) if runs else NOT_YET),
+    ]
+
+
 def write() -> None:
     """The sections and the figure anew."""
-    run = history()[-1]
-    run["sizes"] = {name: run["sizes"][name] for name in sorted(run["sizes"], key=Fraction)}
-    for place, name, body in (
-        (DOCUMENT, "capacity", figures(run)),
-        (README, "national", goals(run)),
-    ):
+    runs = history()
+    for place, name, body in sections(runs):
         text = place.read_text(encoding="utf-8")
         place.write_text(with_section(text, name, body), encoding="utf-8")
-    picture(run, FIGURE)
+    if runs:
+        picture(runs[-1], FIGURE)
 
 
 @click.command()
 def main() -> None:
     """Write the sections and the figure anew from what was measured last."""
     write()
-    click.echo(goals(history()[-1]))
+    click.echo(sections(history())[-1][-1])
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class BusyHomeError(Exception):
 
 
 class OutageError(Exception):
-    """The command broke off: a disk, the memory or the machine, or a bug of ours."""
+    """The command broke off: the memory or the machine, or a bug of ours."""
 
 
 ENDED_BY = {KoblingError.exit_status: RefusedError, BusyError.exit_status: BusyHomeError}
@@ -38,8 +38,7 @@ WHAT_HEALS = ExceptionRetryPolicy(
         RetryRule(OutageError, RetryAction.RETRY, reason="broke off"),
     ]
 )
-# Half a minute, one, two and four: longer than a person's command, or a disk that is full for a
-# while, and short beside the night.
+# Half a minute, one, two and four: longer than a person's command, and short beside the night.
 HEALS = {
     "retries": 4,
     "retry_delay": timedelta(seconds=30),

@@ -332,7 +332,8 @@ def release(study: str, let_wait: bool) -> None:
     """Publish STUDY as one immutable folder.
 
     Marts, estimates, figures, pages and evidence; `current` moves to it in one step, unless
-    KOBLING_PROMOTE (always, within_bounds or by_hand) lets somebody look first: then it is staged.
+    `promote` in kobling.toml (always, within_bounds or by_hand) lets somebody look first: then it
+    is staged.
 
     \b
     Example:
@@ -357,9 +358,9 @@ def release(study: str, let_wait: bool) -> None:
 def preview(study: str, page: Path | None) -> None:
     """Show what the staged release of STUDY would change.
 
-    A release is staged, and not live, where KOBLING_PROMOTE is by_hand, or within_bounds and
-    something is outside them. Rows, persons who come and go and why, steps, estimates, verdicts and
-    checks, against the live release.
+    A release is staged, and not live, where `promote` in kobling.toml is by_hand, or within_bounds
+    and something is outside them. Rows, persons who come and go and why, steps, estimates, verdicts
+    and checks, against the live release.
 
     \b
     Example:
@@ -417,7 +418,7 @@ def export(study: str) -> None:
     """Write what may leave of the live release of STUDY, with small counts masked.
 
     Tables, figures, methods and evidence below exports/; what was hidden, and why, stays inside in
-    disclosure/. Nothing under KOBLING_SMALLEST_COUNT persons (5) is told, or follows.
+    disclosure/. Nothing under `smallest_count` persons (5) is told, or follows.
 
     \b
     Example:

@@ -366,7 +366,7 @@ class Unpacking(io.RawIOBase):
             raise DeliveryError(
                 f"{self._path}: {self._packed:,} bytes unpack to more than {self._times} times as "
                 "many. Expected fewer. Ask the keeper whether the file is right; if it is, raise "
-                "KOBLING_UNPACK_TIMES."
+                "unpack_times in kobling.toml."
             )
         buffer[: len(piece)] = piece
         return len(piece)

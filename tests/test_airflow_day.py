@@ -1,12 +1,11 @@
 """A register data manager's day on a real Airflow, seen in a headless Chromium.
 
-`make test-airflow` runs it, in the order in which it stands: a delivery is flagged and becomes a live
-release; nothing new is silent; a release waits, one is approved on the page and one rejected; a
-backfill is started from its form; a delivery is refused. Pictures of the pages lie in the folder that
-is printed at the end.
+`make test-airflow` runs it, in the order in which it stands: a delivery is flagged and becomes a
+live release; nothing new is silent; a release waits, one is approved on the page and one rejected;
+a backfill is started; a delivery is refused. Pictures of the pages lie in the folder that is
+printed at the end.
 """
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -206,7 +205,8 @@ def _answer_on_the_page(client, page, shots, run_id: str, study: str, option: st
         f"{run_page(client, 'run_studies', run_id)}/tasks/study.approve/mapped/{index}"
         "/required_actions"
     )
-    page.get_by_text("To make it live").first.wait_for()
+    page.get_by_text("make release").first.wait_for()
+    assert not page.get_by_role("button", name=option).is_enabled()  # not without a reason
     page.get_by_role("textbox").last.fill(REASON)
     page.screenshot(path=shots / "approval.png", full_page=True)
     page.get_by_role("button", name=option).click()
@@ -215,5 +215,43 @@ def _answer_on_the_page(client, page, shots, run_id: str, study: str, option: st
 def test_a_backfill_is_started_from_its_form(client, home, page, shots):
     page.goto(f"{client.url}/dags/backfill")
     page.get_by_role("button", name="Trigger").first.click()
-    page.get_by_text("Reason").first.wait_for()
+    page.locator("[name=element_reason]").fill("a contract was corrected")
     page.screenshot(path=shots / "form.png")
+    page.get_by_role("button", name="Trigger").last.click()
+    until(lambda: client.runs("backfill"), SECONDS, "a run of the backfill")
+    run_id = client.runs("backfill")[0]["dag_run_id"]
+    until(
+        lambda: client.task_states("backfill", run_id)["backfill", -1] == "success",
+        SECONDS, "the backfill",
+    )  # fmt: skip
+    log = client.log("backfill", run_id, "backfill")
+    assert "kobling backfill …" in log
+    assert "nothing to land anew" in log
+
+
+def test_a_refused_register_keeps_no_other_out_and_nothing_is_linked(client, home, shots, page):
+    """Its manifest names another register; the other one is a good delivery of the same day."""
+    n_refreshes = len(client.runs("refresh_registers"))
+    before = announced(client)
+    for register in ("dar", "dcr"):
+        _deliver_again(home, register, "2023-07-01")
+    bad = home.inbox / "dar" / "2023-07-01" / deliveries.MANIFEST
+    replace_json(bad, read_json(bad) | {"register": "dsd"})
+    run_id, state = client.wait_for_any_run("refresh_registers", SECONDS, n_refreshes)
+    states = client.task_states("refresh_registers", run_id)
+    of = {name: index for index, name in enumerate(sorted(registers.catalogue()))}
+    assert state == "failed"
+    assert states["register.receive", of["dar"]] == "failed"
+    assert states["register.check", of["dcr"]] == "success"
+    assert (states["link", -1], states["status", -1]) == ("upstream_failed",) * 2
+    assert (home.accepted / "dcr" / "2023-07-01.json").exists()
+    assert announced(client) == before
+    tries = {
+        task["task_id"]: task["try_number"]
+        for task in client.tasks("refresh_registers", run_id)
+        if task["state"] == "failed"
+    }
+    assert tries == {"register.receive": 1}
+    page.goto(run_page(client, "refresh_registers", run_id))
+    page.get_by_text("Failed").first.wait_for()
+    page.screenshot(path=shots / "refused.png")

@@ -201,10 +201,16 @@ def test_a_promotion_is_signed_by_who_approved_and_names_what_was_looked_at(
     )
     promote = bag.dags["run_studies"].get_task("study.promote").python_callable
     staged = {"study": "dlms", "release": "de234f15ac52", "text": "…"}
-    answer = {"responded_by_user": {"id": "1", "name": "data_manager"},
-              "params_input": {"reason": "the keeper has confirmed it"}}  # fmt: skip
+    answer = {
+        "chosen_options": ["Approve"],
+        "responded_by_user": {"id": "1", "name": "data_manager"},
+        "params_input": {"reason": "the keeper has confirmed it"},
+    }
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sys.modules["promotion"], "name_this", lambda of: None)
+        with pytest.raises(Exception, match="rejected, the release waits on"):
+            promote(staged, answer | {"chosen_options": ["Reject"]})
+        assert not (tmp_path / "typed").exists()
         promote(staged, answer)
     assert json.loads((tmp_path / "typed").read_text()) == [
         "promote", "dlms", "--release", "de234f15ac52", "--by", "data_manager",

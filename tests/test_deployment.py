@@ -266,7 +266,10 @@ def test_what_an_earlier_start_left_is_ended_and_nothing_else_is(tmp_path):
 
     def sleeping() -> subprocess.Popen:
         # The shell stays, for it has a child to wait for.
-        return subprocess.Popen(["sh", "-c", "sleep 60; true"], start_new_session=True)
+        shell = subprocess.Popen(["sh", "-c", "sleep 60; true"], start_new_session=True)
+        while not native.psutil.Process(shell.pid).children():
+            assert shell.poll() is None
+        return shell
 
     ours, others = sleeping(), sleeping()
     created = native.psutil.Process(ours.pid).create_time()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chaos, coverage, pages, rates
+from benchmarks import airflow, chaos, coverage, pages, rates
 from benchmarks.demo import with_section
 from etl import registers, studies
 from etl.cli import main
@@ -81,6 +81,12 @@ def test_what_is_said_of_kills_is_what_was_tried():
     text = chaos.DOCUMENT.read_text(encoding="utf-8")
     assert with_section(text, "chaos", chaos.figures(tried)) == text
     assert not [one["seed"] for one in tried["refreshes"] if one["faults"]]
+
+
+def test_what_is_said_of_airflow_is_what_was_measured():
+    measured = json.loads(airflow.RESULT.read_text(encoding="utf-8"))
+    assert with_section(README, "airflow", airflow.figures(measured)) == README
+    assert measured.keys() & airflow.PARTS.keys()
 
 
 def test_the_coverage_in_the_methods_is_the_measured_one():

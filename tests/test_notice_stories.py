@@ -1,6 +1,6 @@
 """A late, a shrunken, a corrupt and a duplicate delivery end as their runbook says, and are told.
 
-Each begins in a home that is released, with a delivery of `dsd` (14 rows, a stock). The live
+Each begins in a home that is released, with a delivery of `dsd`, a stock. The live
 releases stay what they are throughout.
 """
 
@@ -220,7 +220,7 @@ def test_no_notice_holds_a_planted_number_and_a_break_down_is_told_without_its_v
 ):
     planted = (keeper.home / "restricted" / "answers" / "numbers.txt").read_text().split()
 
-    def breaks(*_: object) -> None:
+    def breaks(*_: object, **__: object) -> None:
         raise ValueError(f"cannot convert {planted[0]}")
 
     for place in ("etl.steps.receive", "etl.steps.road.receive"):

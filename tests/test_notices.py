@@ -10,14 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from etl import notices
-from etl.errors import BusyError, DeliveryError, DiskError, KoblingError, NoticeError, QualityError
-from etl.home import Home, read_json
+from etl import ledger, notices, steps
+from etl.errors import (
+    BusyError,
+    DeliveryError,
+    DiskError,
+    KoblingError,
+    NoticeError,
+    QualityError,
+    SettingsError,
+)
+from etl.home import Home, open_home, read_json
 from etl.notices import CheckState, Concern, Excepted, Failure, outbox
 from etl.notices.causes import CAUSES
 from etl.notices.concerns import after_success
 from etl.notices.telling import MOST_LINES, tell, written
 from etl.settings import Calendar, Notices
+from etl.steps import checking, notifying
 from tests.conftest import ANNA
 from tests.mail_server import PASSWORD, UNKNOWN, USER, certificate, free_port, serving
 
@@ -551,3 +560,27 @@ def test_the_files_are_whole_and_plain(home):
     assert read_json(home.notices / "told.json") == {"delivery_refused": {"dsd/2024-06-01": "cut"}}
     shutil.rmtree(home.notices)
     assert post(home, a_refusal()) == [1]
+
+
+def test_a_run_that_finds_nothing_new_is_a_refresh_too(settings, monkeypatch):
+    home = open_home(settings)
+    home.state.mkdir()
+    late = replace(settings, notices=Notices(refresh_late_after_days=7))
+
+    def causes(day: dt.date) -> list[str]:
+        monkeypatch.setattr(checking, "today", lambda: day)
+        return [concern.cause for concern in notifying.standing(late, home, {})]
+
+    ledger.record(home, "delivery received", delivery="cpr/2024-01-01")
+    first = dt.datetime.now(dt.UTC).date()
+    assert causes(first + dt.timedelta(days=8)) == ["refresh_late"]
+    steps.note_success(late, "run")
+    assert causes(first + dt.timedelta(days=15)) == []
+    steps.note_success(late, "land cpr")
+    assert causes(first + dt.timedelta(days=16)) == ["refresh_late"]
+
+
+def test_who_forgets_to_name_the_home_is_not_told_that_all_is_well(settings):
+    with pytest.raises(SettingsError, match="no home is there"):
+        steps.notify(settings, print)
+    assert not settings.home.exists()

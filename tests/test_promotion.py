@@ -289,7 +289,7 @@ def test_a_release_waits_is_promoted_by_name_and_rolled_back(small, tmp_path, mo
     told = newest()
     assert (told["event"], told["release"], told["instead_of"]) == ("rolled back", second, first)
     assert steps.release(settings, "dlms", said.append).name == first
-    assert "was rolled back" in said[-1]
+    assert "was rolled back" in said[-2]
     assert live() == second
     assert second in steps.nothing_new(settings)
     assert "Expected an earlier one" in kobling("rollback", "dlms", second, *by)

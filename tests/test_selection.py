@@ -1,8 +1,11 @@
 """What `select` asks dbt for, and what it does not ask twice."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
 import pytest
+import yaml
 
 from etl import selection
 from etl.errors import KoblingError
@@ -70,3 +73,22 @@ def test_unit_tests_that_the_environment_left_out_are_not_taken_for_green(settin
     dbt.left_out = set()
     build(settings, "one")
     assert dbt.asked == [["model", "test"], ["model", "test", "unit_test"]]
+
+
+def test_what_dbt_spills_lies_locked_in_the_restricted_zone(settings):
+    """Not beside the warehouse, where DuckDB would put it, for everybody to read."""
+    home = Home(settings.home)
+    home.lake.mkdir(parents=True)
+    home.scratch.mkdir(parents=True)
+    text = (settings.project / "dbt_project" / "profiles.yml").read_text(encoding="utf-8")
+    text = text.replace("{{ env_var('KOBLING_LAKE') }}", str(home.lake))
+    output = yaml.safe_load(text)["kobling"]["outputs"]["warehouse"]
+    with duckdb.connect(str(home.warehouse), config=output["config_options"]) as con:
+        con.execute("set memory_limit = '60MB'; set threads = 1")
+        con.execute(
+            "create temp table spilt as select hash(i) as n, i from range(8000000) as t (i)"
+        )
+        spilt = con.execute("select path from duckdb_temporary_files()").fetchall()
+        assert spilt
+        assert {Path(path).resolve().parent for (path,) in spilt} == {home.scratch / "spill"}
+        assert con.execute("select current_setting('temp_file_encryption')").fetchone() == (True,)

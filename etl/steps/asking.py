@@ -242,7 +242,9 @@ def _state_of_register(home: Home, name: str) -> dict:
         "rows": sum(entry.file.rows for entry in entries),
         "landed": sum(entry.file.landed for entry in entries),
         "quarantined": sum(sum(entry.file.quarantined.values()) for entry in entries),
-        "content": digest([[*entry.slot, entry.file.sha256] for entry in entries]),
+        "content": digest(
+            [[*entry.slot, entry.file.sha256, entry.file.identity] for entry in entries]
+        ),
         "not_landed": [folder.name for folder in waiting],
         "refused": refused,
     }

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from etl import deliveries, ledger, notices, overrides, registers
 from etl import release as releases
-from etl.errors import KoblingError, StagedError
-from etl.home import Home, connect, open_home
+from etl.errors import KoblingError, SettingsError, StagedError
+from etl.home import Home, connect, open_home, replace_text
 from etl.landing import accepted, current, newest_complete_to, record
 from etl.notices import Concern, Failure
 from etl.settings import BY_MAIL, Settings
@@ -16,6 +16,9 @@ from etl.steps.wording import Say
 
 OF_DELIVERIES = ("delivery received", "delivery accepted", "delivery refused")
 RECEIVING = ("receive", "run")
+# What ends well only where the registers are as their keepers sent them last, new or not.
+REFRESHING = ("run", "link", "check")
+REFRESHED = "refreshed"
 
 
 def notify(settings: Settings, say: Say, also: Mapping[str, Failure] | None = None) -> int:
@@ -25,7 +28,12 @@ def notify(settings: Settings, say: Say, also: Mapping[str, Failure] | None = No
     NoticeError where nobody takes a notice; it is kept, and sent the next time.
     """
     if not settings.home.is_dir():
-        return 0  # a mistyped name must not make a home
+        if also:
+            return 0  # a mistyped name must not make a home
+        # A clock whose job forgets to name the home must not be silent for ever.
+        raise SettingsError(
+            f"{settings.home}: no home is there. Expected one. Set KOBLING_HOME to it."
+        )
     home = open_home(settings)
     told = []
 
@@ -60,8 +68,12 @@ def note_failure(settings: Settings, job: str, error: Exception) -> dict[str, Fa
 
 def note_success(settings: Settings, job: str) -> None:
     """A command did its work: if it had failed before, that is over."""
+    home = Home(settings.home)
     with suppress(OSError):  # then it is over with the next success
-        notices.note_success(Home(settings.home), job)
+        notices.note_success(home, job)
+        if job in REFRESHING and home.state.is_dir():
+            home.notices.mkdir(parents=True, exist_ok=True)
+            replace_text(home.notices / REFRESHED, f"{checking.today()}\n")
 
 
 def _notifier(settings: Settings, home: Home) -> notices.Notifier:
@@ -210,9 +222,10 @@ def _of_calendars(settings: Settings, home: Home) -> list[Concern]:
 
 
 def _last_refresh(home: Home) -> dt.date | None:
-    """The day on which a refresh last passed its checks, or the first delivery came."""
-    passed = [e for e in ledger.entries(home, "checked") if e["gate"] != "red"]
-    received = ledger.entries(home, "delivery received")
-    for entry in passed[-1:] or received[:1]:
+    """The day on which a refresh last went well, also one that found nothing new; where none has,
+    that of the first delivery."""
+    with suppress(FileNotFoundError):
+        return dt.date.fromisoformat((home.notices / REFRESHED).read_text().strip())
+    for entry in ledger.entries(home, "delivery received")[:1]:
         return dt.datetime.fromisoformat(entry["at"]).date()
     return None

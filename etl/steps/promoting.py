@@ -119,7 +119,7 @@ def _staged(home: Home, study: str) -> Path:
     if place is None:
         raise ReleaseError(
             f"{study}: no release is staged. Expected one that waits. `kobling run` makes one "
-            "where there is something new and KOBLING_PROMOTE lets it wait."
+            "where there is something new and `promote` in kobling.toml lets it wait."
         )
     return place
 

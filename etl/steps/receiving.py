@@ -191,6 +191,7 @@ def tell_accepted(home: Home, entry: dict, **more: object) -> None:
         "delivery accepted",
         delivery=f"{entry['register']}/{entry['folder']}",
         manifest_sha256=entry["manifest_sha256"],
+        rules=entry.get("rules"),
         rows=landed + quarantined,
         landed=landed,
         quarantined=quarantined,
@@ -205,7 +206,10 @@ def tell_what_a_kill_left_untold(home: Home) -> None:
         for folder in deliveries.of_register(home.deliveries, registers.register(name)):
             if name_of(folder) not in received and (folder / deliveries.MANIFEST).is_file():
                 _record_received(home, folder)
-    known = ledger.told(home, "delivery accepted", "manifest_sha256")
+    known = {
+        (entry["manifest_sha256"], entry.get("rules"))
+        for entry in ledger.entries(home, "delivery accepted")
+    }
     for entry in accepted(home):
-        if entry["manifest_sha256"] not in known:
+        if (entry["manifest_sha256"], entry.get("rules")) not in known:
             tell_accepted(home, entry)

@@ -36,9 +36,9 @@ def release(settings: Settings, study: str, say: Say) -> Path:
         live = releases.current(home, study)
         if live and live.name == wanted:
             releases.unstage(home, study)
-            if not ledger.is_told(home, "released", "rolled back", study=study, release=wanted):
-                before = _told_live(home, study)
-                outside = _outside_bounds(before, live)
+            before = told_live(home, study)
+            if before is None or before.name != wanted:  # killed before it was told
+                outside = _outside_bounds(settings, before, live)
                 tell_released(settings, home, study, live, keys, outside_bounds=outside)
             say(f"{study}: release {wanted} is live already, nothing new")
             return live
@@ -80,8 +80,8 @@ def release(settings: Settings, study: str, say: Say) -> Path:
     return place
 
 
-def _told_live(home: Home, study: str) -> Path | None:
-    """The release that the ledger made live last."""
+def told_live(home: Home, study: str) -> Path | None:
+    """The release that the ledger made live last, as a new one or again."""
     told = [e for e in ledger.entries(home, "released", "rolled back") if e["study"] == study]
     return home.releases / study / told[-1]["release"] if told else None
 
