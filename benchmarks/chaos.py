@@ -448,8 +448,9 @@ def figures(result: dict) -> str:
             *lines,
             "",
             f"{result['machine']}; {result['persons']:,} persons. "
-            f"{n_of(len(refreshes), 'refresh', 'refreshes')}, {faults} of them with another end than an undisturbed "
-            f"one; {reads:,} reads of a live release meanwhile. From the last start to the end: "
+            f"{n_of(len(refreshes), 'refresh', 'refreshes')}, {faults} of them with another end "
+            f"than an undisturbed one; {reads:,} reads of a live release meanwhile. From the last "
+            f"start to the end: "
             f"{statistics.median(seconds):.0f} s in the median, {max(seconds):.0f} s at most; an "
             f"undisturbed refresh: {statistics.median(undisturbed_seconds):.0f} s in the median.",
         ]
