@@ -421,6 +421,8 @@ def cycle(folder: Path, nth: int, deliveries: int, known: Undisturbed) -> Iterat
 
 def figures(result: dict) -> str:
     """How often each step was hit, by which way of breaking it off; and what came of it."""
+    from etl.steps.wording import n_of
+
     refreshes = result["refreshes"]
     ways = list(WEIGHTS)
     hits = {(how, step): 0 for how in ways for step in ("start", *STEPS)}
@@ -446,8 +448,9 @@ def figures(result: dict) -> str:
             *lines,
             "",
             f"{result['machine']}; {result['persons']:,} persons. "
-            f"{len(refreshes):,} refreshes, {faults} of them with another end than an undisturbed "
-            f"one; {reads:,} reads of a live release meanwhile. From the last start to the end: "
+            f"{n_of(len(refreshes), 'refresh', 'refreshes')}, {faults} of them with another end "
+            f"than an undisturbed one; {reads:,} reads of a live release meanwhile. From the last "
+            f"start to the end: "
             f"{statistics.median(seconds):.0f} s in the median, {max(seconds):.0f} s at most; an "
             f"undisturbed refresh: {statistics.median(undisturbed_seconds):.0f} s in the median.",
         ]
