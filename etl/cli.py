@@ -544,7 +544,8 @@ def status(as_json: bool) -> None:
 
 
 @main.command()
-def notify() -> None:
+@click.option("--failed", metavar="JOB", help="A command that failed and could not say so itself.")
+def notify(failed: str | None) -> None:
     """Tell what has changed since somebody was told: failures, warnings, and what is over.
 
     One notice for each cause, with its page in docs/runbooks/, to a file below notices/ or by mail.
@@ -553,10 +554,14 @@ def notify() -> None:
     \b
     Example:
         kobling notify
+        kobling notify --failed "release dlms"
     """
     from etl import steps
 
-    if not steps.notify(Settings.from_environment(), say):
+    settings = Settings.from_environment()
+    if failed:
+        steps.note_killed(settings, failed)
+    if not steps.notify(settings, say):
         say("nothing has changed since somebody was told")
 
 

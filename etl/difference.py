@@ -1,6 +1,7 @@
 """Two releases of one study side by side: what they were made from, rows, persons, steps, estimates
 and checks. Reads their Parquet files and their evidence, nothing else."""
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,18 +35,28 @@ ROWS = """
     where coalesce(before.n_rows, 0) <> coalesce(after.n_rows, 0)
     order by all
 """
-# Grain: one row per register, table and year. A year that is new is expected to have what the three
-# before it have on average.
+# Grain: one row per register, table and period. A year that is new is expected to have what the
+# three before it have on average in the release before; a part of a year that is new nothing.
 YEARS = """
     with before as (
-        select register, table_name, period, sum(n_rows)::bigint as n_rows
+        select
+            register,
+            table_name,
+            period,
+            try_cast(period as integer) as year,
+            sum(n_rows)::bigint as n_rows
         from {before}
         where stage = 'landed' and period <> 'all'
         group by all
     ),
 
     after as (
-        select register, table_name, period, sum(n_rows)::bigint as n_rows
+        select
+            register,
+            table_name,
+            period,
+            try_cast(period as integer) as year,
+            sum(n_rows)::bigint as n_rows
         from {after}
         where stage = 'landed' and period <> 'all'
         group by all
@@ -53,16 +64,17 @@ YEARS = """
 
     usual as (
         select
-            register,
-            table_name,
-            period,
-            n_rows,
-            avg(n_rows) over (
-                partition by register, table_name
-                order by period
-                rows between 3 preceding and 1 preceding
-            ) as n_usual
+            after.register,
+            after.table_name,
+            after.period,
+            avg(before.n_rows) as n_usual
         from after
+        inner join before
+            on
+                after.register = before.register
+                and after.table_name = before.table_name
+                and before.year between after.year - 3 and after.year - 1
+        group by all
     )
 
     select
@@ -71,9 +83,10 @@ YEARS = """
         period,
         coalesce(before.n_rows, round(usual.n_usual))::bigint as n_expected,
         coalesce(before.n_rows, 0)::bigint as n_before,
-        coalesce(usual.n_rows, 0)::bigint as n_after
+        coalesce(after.n_rows, 0)::bigint as n_after
     from before
-    full join usual using (register, table_name, period)
+    full join after using (register, table_name, period)
+    left join usual using (register, table_name, period)
     order by all
 """
 # Grain: one row per way in which persons stand differently. A standing is the first criterion that
@@ -191,6 +204,7 @@ CHECKS = """
         or before.n_failing is distinct from after.n_failing
     order by all
 """
+DAYS_OF_A_YEAR = 365
 # What is compared, by the table of the release that it is read from.
 PARTS = {
     "rows": ("linkage_flow", ROWS),
@@ -366,6 +380,7 @@ def compare(before: Path, after: Path) -> Difference:
                 f"select count(*) from '{before}/parquet/exclusion_reasons.parquet' "
                 "where is_included"
             ).fetchone()
+    _expect_what_is_complete(parts["every_year"], evidence[1])
     # Under another pseudonym key everybody has another id.
     is_other_key = len({one.get("pseudonym_key_id") for one in evidence}) > 1
     if is_other_key:
@@ -380,6 +395,20 @@ def compare(before: Path, after: Path) -> Difference:
         is_other_key=is_other_key,
         **parts,
     )
+
+
+def _expect_what_is_complete(every_year: list[dict], evidence: dict) -> None:
+    """Of a new year in which the register is not complete yet, only that part is expected."""
+    complete_to = {
+        (row["register"], row["table_name"], row["period"]): row.get("complete_to")
+        for row in evidence.get("deliveries", [])
+    }
+    for row in every_year:
+        day = complete_to.get((row["register"], row["table_name"], row["period"]))
+        is_new = not row["n_before"] and row["n_expected"]
+        if is_new and day and day[:4] == row["period"]:
+            share = dt.date.fromisoformat(day).timetuple().tm_yday / DAYS_OF_A_YEAR
+            row["n_expected"] = round(row["n_expected"] * min(share, 1))
 
 
 def _keys(before: dict, after: dict) -> list[dict]:

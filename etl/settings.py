@@ -398,8 +398,8 @@ def _hold_together(file: Path, value: dict[str, object]) -> None:
         value["notices.smtp_user"] or value["notices.smtp_host"] not in ("", *THIS_MACHINE)
     ):
         raise SettingsError(
-            f"{file}: notices.smtp_security is 'none', and what is sent would leave this machine, or "
-            "a password be read on the way. Expected starttls or tls; none for "
+            f"{file}: notices.smtp_security is 'none', and what is sent would leave this machine, "
+            "or a password be read on the way. Expected starttls or tls; none for "
             f"{', '.join(THIS_MACHINE)} without a user. Correct it."
         )
     if value["notices.send"] == BY_MAIL:

@@ -217,7 +217,7 @@ def in_mounts(mount: str) -> tuple[str, ...]:
 
 
 def hold_one_line(ended: subprocess.CompletedProcess, *words: str) -> None:
-    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert ended.returncode == 74, ended.stdout + ended.stderr
     (line,) = ended.stderr.splitlines()
     assert line.startswith("Error: ")
     for word in (*words, "Expected", "start the same command again"):
@@ -263,7 +263,7 @@ def test_a_disk_that_is_full_while_a_file_is_read_is_no_fault_of_the_file(receiv
     with monkeypatch.context() as disk:
         disk.setattr(judging, "divide", full)
         ended = kobling(received, "land")
-    assert (ended.exit_code, "landed.parquet: disk quota exceeded" in ended.stderr) == (2, True)
+    assert (ended.exit_code, "landed.parquet: disk quota exceeded" in ended.stderr) == (74, True)
     hold_nothing_is_blamed(received)
 
 

@@ -107,6 +107,11 @@ def test_every_setting_refuses_what_means_nothing_with_its_line(home, setting):
         ('[notices]\nsend = "smtp"\nsmtp_host = "m"\nsender = "a@b.dk"\n', "notices.recipients"),
         ('[notices]\nrecipients = ["a@b.dk", "nobody"]\n', "a list of mail addresses"),
         ('[schedule]\nrefresh = "daily"\n', "five fields of cron"),
+        ('[schedule]\nrefresh = "@daily"\n', "five fields of cron"),
+        ('[schedule]\nrefresh = "99 99 * * *"\n', "five fields of cron"),
+        ("[notices]\nsmtp_port = 70000\n", "Expected one up to 65535"),
+        ('[notices]\nsmtp_user = "k"\n', "go together"),
+        ('[notices]\nsmtp_security = "none"\nsmtp_host = "mail.dk"\n', "would leave this machine"),
         ("[machine\nthreads = 2\n", "not readable"),
         ('population = "mock"\npopulation = "mock"\n', "not readable"),
     ],
@@ -115,6 +120,13 @@ def test_no_name_is_ignored_and_no_value_guessed(home, text, expected):
     with pytest.raises(SettingsError) as refused:
         written(home, text)
     assert expected in str(refused.value)
+
+
+def test_a_path_in_the_file_is_beside_it_wherever_one_stands(home, monkeypatch):
+    assert written(home, 'key_file = "a.key"\n').key_file == home / "a.key"
+    assert written(home, 'key_file = "/b/a.key"\n').key_file == Path("/b/a.key")
+    monkeypatch.setenv("KOBLING_KEY_FILE", "c.key")
+    assert written(home, "").key_file == Path("c.key")  # as the shell that says it means it
 
 
 def test_every_setting_is_told_with_who_said_so(home, monkeypatch):

@@ -26,7 +26,7 @@ from etl.steps.confirming import confirm, unconfirm
 from etl.steps.estimating import estimate, evidence_keys, plan_of
 from etl.steps.landing import check_landed, land, put_aside_list, quarantine_as_given
 from etl.steps.linking import link
-from etl.steps.notifying import note_failure, note_success, notify
+from etl.steps.notifying import note_failure, note_killed, note_success, notify
 from etl.steps.promoting import preview, promote, rollback
 from etl.steps.rebuilding import rebuild
 from etl.steps.receiving import receive, receive_from_database
@@ -47,6 +47,7 @@ __all__ = [
     "land",
     "link",
     "note_failure",
+    "note_killed",
     "note_success",
     "nothing_new",
     "notify",

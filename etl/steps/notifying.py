@@ -66,6 +66,14 @@ def note_failure(settings: Settings, job: str, error: Exception) -> dict[str, Fa
         return notices.failures(home) | failed
 
 
+def note_killed(settings: Settings, job: str) -> None:
+    """Keep in mind a command that could not do it itself; what it said, where it did, stays."""
+    home = Home(settings.home)
+    if home.root.is_dir() and job not in notices.failures(home):
+        error = KoblingError(f"kobling {job}: it failed, and could not say why. See its log.")
+        notices.note_failure(home, job, error)
+
+
 def note_success(settings: Settings, job: str) -> None:
     """A command did its work: if it had failed before, that is over."""
     home = Home(settings.home)
