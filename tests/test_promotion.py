@@ -99,7 +99,7 @@ def test_of_a_year_that_is_not_over_its_part_is_expected(tmp_path):
     }  # fmt: skip
     live = released(tmp_path, "aaaa00000001", **years(**BEFORE))
     told = []
-    for number, rows in enumerate((450, 400)):
+    for number, rows in enumerate((460, 400)):
         staged = released(
             tmp_path, f"bbbb{number:08d}", EVIDENCE | {"deliveries": [delivered]},
             **years(**BEFORE, y2004=rows),

@@ -30,7 +30,9 @@ def dbt(monkeypatch):
             told.asked.append(kinds)
             results = [
                 SimpleNamespace(
-                    status=told.status, node=SimpleNamespace(name=kind, resource_type=kind)
+                    status=told.status,
+                    message="",
+                    node=SimpleNamespace(name=kind, resource_type=kind),
                 )
                 for kind in kinds
             ]
