@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from etl import registers, studies
 from etl.cli import main
 from etl.demo import DAGS, STORY
-from etl.errors import BusyError, KoblingError
+from etl.errors import BusyError, DiskError, KoblingError
 from etl.settings import CHECKOUT
 
 # A register's check reads what landing wrote, `notify` what is there, and a person thinks.
@@ -120,6 +121,7 @@ def stand_in(tmp_path, monkeypatch):
     [
         (KoblingError.exit_status, "RefusedError", "fail"),
         (BusyError.exit_status, "BusyHomeError", "retry"),
+        (DiskError.exit_status, "OutageError", "retry"),
         (1, "OutageError", "retry"),
         (-9, "OutageError", "retry"),
     ],
@@ -151,6 +153,33 @@ def test_what_a_command_says_is_said_and_returned_and_what_a_person_typed_is_not
     stand_in(0, "first\nlast")
     assert task_module.run(["promote", "dlms"], "--reason", "because") == "first\nlast\n"
     assert capsys.readouterr().out == "kobling promote dlms …\nfirst\nlast\n"
+
+
+def test_a_task_that_failed_has_it_told_by_the_name_of_its_command(task_module, bag, tmp_path):
+    """Killed, it could not keep it in mind itself."""
+    said = []
+
+    class Told:
+        @staticmethod
+        def run(words, **_):
+            said.append(words)
+            return subprocess.CompletedProcess(words, 0, "", "")
+
+    module = task_module
+    before, module.subprocess = module.subprocess, Told
+    try:
+        for task_id, of in (("study.release", "dlms"), ("link", None)):
+            module.tell_failed({"ti": SimpleNamespace(task_id=task_id, rendered_map_index=of)})
+    finally:
+        module.subprocess = before
+    assert said == [
+        ["kobling", "notify", "--failed", "release dlms"],
+        ["kobling", "notify", "--failed", "link"],
+    ]
+    for dag_id, dag in bag.dags.items():
+        for task in dag.tasks:
+            told = [callback.__name__ for callback in task.on_failure_callback]
+            assert told == ([] if dag_id == "notify" else ["tell_failed"])
 
 
 class Events(dict):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from etl import ledger, notices, steps
+from etl import cli, ledger, notices, steps
 from etl.errors import (
     BusyError,
     DeliveryError,
@@ -25,7 +25,7 @@ from etl.notices import CheckState, Concern, Excepted, Failure, outbox
 from etl.notices.causes import CAUSES
 from etl.notices.concerns import after_success
 from etl.notices.telling import MOST_LINES, tell, written
-from etl.settings import Calendar, Notices
+from etl.settings import Calendar, Notices, Settings
 from etl.steps import checking, notifying
 from tests.conftest import ANNA
 from tests.mail_server import PASSWORD, UNKNOWN, USER, certificate, free_port, serving
@@ -584,3 +584,33 @@ def test_who_forgets_to_name_the_home_is_not_told_that_all_is_well(settings):
     with pytest.raises(SettingsError, match="no home is there"):
         steps.notify(settings, print)
     assert not settings.home.exists()
+
+
+def test_who_was_killed_is_told_of_until_it_succeeds_and_its_own_words_stay(settings):
+    home = open_home(settings)
+    steps.note_killed(settings, "promote dlms")
+    steps.note_killed(settings, "promote dlms")
+    (told,) = [c for c in notifying.standing(settings, home, {}) if c.cause == "run_failed"]
+    assert (told.subject, "could not say why" in told.text) == ("kobling promote dlms", True)
+    steps.note_failure(settings, "release dlms", KoblingError("the gate is red"))
+    steps.note_killed(settings, "release dlms")
+    texts = {c.subject: c.text for c in notifying.standing(settings, home, {})}
+    assert texts["kobling release dlms"] == "the gate is red"
+    steps.note_success(settings, "promote dlms")
+    steps.note_success(settings, "release dlms")
+    assert notifying.standing(settings, home, {}) == []
+
+
+def test_a_command_that_is_stopped_is_kept_in_mind(settings, monkeypatch):
+    home = open_home(settings)
+    monkeypatch.setattr(Settings, "from_environment", lambda: settings)
+
+    def stopped(**_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cli.keeping_in_mind("link", stopped)()
+    assert [c.subject for c in notifying.standing(settings, home, {})] == ["kobling link"]
+    with pytest.raises(KeyboardInterrupt):
+        cli.keeping_in_mind("backfill", stopped)(by=None)  # only asked what it would do
+    assert [c.subject for c in notifying.standing(settings, home, {})] == ["kobling link"]
