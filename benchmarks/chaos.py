@@ -32,12 +32,13 @@ import click
 
 from benchmarks import further_deliveries, home_content
 from benchmarks.demo import CHECKOUT, machine, with_section
+from etl import studies
 
 RESULT = Path(__file__).parent / "chaos.json"
 DOCUMENT = CHECKOUT / "docs" / "why-a-kill-is-harmless.md"
 PERSONS, SEED = 1_000, 1
 KEY = "a key of the chaos, long enough for anyone"
-STUDIES = ("dlms", "afx_pds")
+STUDIES = studies.names(CHECKOUT)
 STEPS = (
     "receive", "land", "link", "select", "check",
     *(f"{step} {study}" for study in sorted(STUDIES) for step in ("estimate", "release")),
@@ -48,7 +49,7 @@ FULL_DISK, TWO_AT_ONCE = "full disk", "two at once"
 # How often each is taken, of 20.
 WEIGHTS = {BY_CLOCK: 9, AT_OPERATION: 6, CTRL_C: 1, TERMINATED: 1, FULL_DISK: 2, TWO_AT_ONCE: 1}
 # Exit statuses with which a command may end that was broken off so.
-ENDS = {CTRL_C: (130,), TERMINATED: (143,), FULL_DISK: (2,), TWO_AT_ONCE: (0, 75)}
+ENDS = {CTRL_C: (130,), TERMINATED: (143,), FULL_DISK: (74,), TWO_AT_ONCE: (0, 75)}
 LONGEST_SECONDS = 1800
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -408,6 +409,20 @@ def run_small(home: Path, **more: str) -> tuple[Path, subprocess.CompletedProces
     ended = command(home, "etl.cli", "run", **more)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return home, ended
+
+
+def kill_in(home: Path, step: str, after_seconds: float) -> None:
+    """Start a run and kill it without warning a moment after a step has begun."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "etl.cli", "run"],
+        cwd=CHECKOUT, env=environment(home), stdout=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        for line in running.stdout:
+            if line.startswith(step):
+                break
+        time.sleep(after_seconds)
+        assert running.poll() is None, f"{step} had ended before it could be killed"
+        running.kill()
 
 
 def contents(release: Path) -> dict[str, str]:

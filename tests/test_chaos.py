@@ -170,10 +170,10 @@ def test_the_road_is_one_writer_from_its_first_step_to_its_last(settings):
         assert "another kobling command is writing here" in line
 
 
-def kobling_process(home: Path, *words: str, by: tuple[str, ...] = ()):
+def kobling_process(home: Path, *words: str, by: tuple[str, ...] = (), key: str = OWN_KEY):
     return subprocess.run(
         [*by, sys.executable, "-m", "etl.cli", *words],
-        cwd=story.CHECKOUT, env=story.environment(home, KOBLING_KEY=OWN_KEY),
+        cwd=story.CHECKOUT, env=story.environment(home, KOBLING_KEY=key),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -342,7 +342,7 @@ def test_files_from_the_future_are_neither_new_nor_old(small, tmp_path):
     for path in home.rglob("*"):
         if not path.is_symlink():
             os.utime(path, (future, future))
-    ended = kobling_process(home, "run")
+    ended = kobling_process(home, "run", key=story.KEY)
     assert ended.returncode == 0, ended.stderr
     assert "Nothing new" in ended.stdout
     assert Home(home).ledger.read_bytes() == before

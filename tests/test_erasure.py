@@ -613,7 +613,7 @@ def test_decided_to_be_the_same_person_she_keeps_one_tombstone(settings, receive
     (entry,) = erasure.tombstones(home)
     assert set(entry["marks"]) == {*before["marks"], erasure.mark(NEW, KEYS)}
     assert (entry["rows"], entry["on"]) == (before["rows"] + 1, before["on"])
-    assert receive_persons(settings, RENUMBERED) == ["cpr/2024-07-01: received before, nothing new"]
+    assert "cpr/2024-07-01: received before, nothing new" in receive_persons(settings, RENUMBERED)
     assert told_of_suspects(home) == [1]
 
 

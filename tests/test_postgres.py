@@ -495,7 +495,7 @@ def test_an_unknown_register_is_refused(server, tmp_path):
 
 
 def test_what_is_pulled_is_told_only_with_a_database(tmp_path):
-    ended = kobling(tmp_path, "receive", "--register", "patobank")
+    ended = kobling(tmp_path, "receive", "--register", "patobank", "--table", "pato")
     assert "Expected --from with them" in refused(tmp_path, ended)
 
 
