@@ -101,7 +101,8 @@ ANNA, BENT, CARL = "6102501234", "6203611235", "6304721237"
 
 # The longest first: the suite runs on several cores, and none should wait for one long file.
 LONGEST = (
-    "test_story", "test_quality", "test_study_folder", "test_restricted", "test_landing",
+    "test_story", "test_walk_through", "test_quality", "test_study_folder", "test_chaos",
+    "test_restricted", "test_landing",
     "test_defects", "test_refusals", "test_how_tos", "test_dbt_project", "test_dags",
 )  # fmt: skip
 
