@@ -8,6 +8,7 @@ printed at the end.
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -47,7 +48,8 @@ def home(place) -> Home:
 def client(place, home) -> Iterator[Client]:
     """Airflow's own `standalone`, its DAGs switched on, and nothing in the inbox."""
     home.root.mkdir()
-    told = story.environment(home.root) | {"KOBLING_PROMOTE": "by_hand"}
+    named = {k: v for k, v in story.environment(home.root).items() if k.startswith("KOBLING_")}
+    told = named | {"KOBLING_PROMOTE": "by_hand"}
     with native.running(
         place / "airflow", kobling_home=home.root, mode=native.STANDALONE, told=told
     ) as airflow:
@@ -103,8 +105,8 @@ def finished(client: Client, dag_id: str, after: int) -> str:
 
 def kobling(home: Home, *words: str) -> str:
     return subprocess.run(
-        ["kobling", *words], env=story.environment(home.root), check=True, text=True,
-        stdout=subprocess.PIPE,
+        [sys.executable, "-m", "etl.cli", *words], env=story.environment(home.root), check=True,
+        cwd=CHECKOUT, text=True, stdout=subprocess.PIPE,
     ).stdout  # fmt: skip
 
 
