@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +31,7 @@ import click
 import psutil
 
 from benchmarks.demo import README, machine, with_section
+from benchmarks.processes import Sampled
 from deployment import native
 from etl import registers, studies
 from etl.demo import STORY
@@ -44,7 +44,7 @@ PERSONS = 3_000
 RUNS = 5
 YEARS = range(1983, 2023)
 BACKFILL, REFRESH = "backfill", "refresh_registers"
-SETTLED_SECONDS, SAMPLE_SECONDS = 10, 1
+SETTLED_SECONDS = 10
 
 
 # Answers as `kobling` does, and does nothing: studies have work to do until one is released.
@@ -62,13 +62,13 @@ if sys.argv[1:] == ["status", "--json"]:
 """
 
 
-class Memory:
+class Memory(Sampled):
     """Highest sum of the proportional set size of Airflow's own processes, sampled."""
+
+    every_seconds = 1
 
     def __init__(self, airflow: native.Airflow) -> None:
         self.airflow, self.peak = airflow, 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def now(self) -> int:
         """Bytes. What a task has started is Kobling's and not Airflow's."""
@@ -79,17 +79,8 @@ class Memory:
                     total += process.memory_full_info().pss
         return total
 
-    def __enter__(self) -> "Memory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, self.now())
+    def look(self) -> None:
+        self.peak = max(self.peak, self.now())
 
 
 def typed(home: Path) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 import click
 import psutil
@@ -15,16 +16,14 @@ SAMPLE_SECONDS = 0.1
 MIB = 2**20
 
 
-class Peak:
-    """Highest resident memory below this process, sampled while it runs: of any one process, and
-    of all together, what they share counted once for each."""
+class Sampled:
+    """Looks again and again, in a thread of its own, for as long as a block runs."""
 
-    def __init__(self) -> None:
-        self.bytes = self.tree_bytes = 0
+    every_seconds = SAMPLE_SECONDS
+
+    def __enter__(self) -> Self:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "Peak":
         self._thread.start()
         return self
 
@@ -33,16 +32,30 @@ class Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        this = psutil.Process()
-        while not self._stop.wait(SAMPLE_SECONDS):
-            together = 0
-            for process in this.children(recursive=True):
-                try:
-                    here = process.memory_info().rss
-                except psutil.Error:
-                    continue
-                self.bytes, together = max(self.bytes, here), together + here
-            self.tree_bytes = max(self.tree_bytes, together)
+        while not self._stop.wait(self.every_seconds):
+            self.look()
+
+    def look(self) -> None:
+        """Take one sample."""
+        raise NotImplementedError
+
+
+class Peak(Sampled):
+    """Highest resident memory below this process, sampled while it runs: of any one process, and
+    of all together, what they share counted once for each."""
+
+    def __init__(self) -> None:
+        self.bytes = self.tree_bytes = 0
+
+    def look(self) -> None:
+        together = 0
+        for process in psutil.Process().children(recursive=True):
+            try:
+                here = process.memory_info().rss
+            except psutil.Error:
+                continue
+            self.bytes, together = max(self.bytes, here), together + here
+        self.tree_bytes = max(self.tree_bytes, together)
 
 
 def measured(module: str, work: str, folder: Path, rows: int) -> dict:

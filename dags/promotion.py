@@ -96,7 +96,7 @@ def promote(staged: dict, answer: dict) -> None:
 def look_at(study: str):
     """preview → approve → promote, within a task group that is mapped over studies.
 
-    Returns the first and the last. Rejected, or not answered, the release waits on.
+    Returns the first. Rejected, or not answered, the release waits on.
     """
     staged = preview(study)
     approved = Approval(
@@ -105,12 +105,12 @@ def look_at(study: str):
         body=f"{{{{ {STAGED}['text'] }}}}",
         defaults="Reject",
         notifiers=[tell],
+        on_failure_callback=tell,  # no command failed, and nobody could make it succeed
         response_timeout=PATIENCE,
         map_index_template=f"{{{{ {STAGED}['study'] }}}}",
         retries=10,
         retry_delay=timedelta(0),
         retry_policy=ASKED_AGAIN,
     )
-    promoted = promote(staged, approved.output)
-    chain(staged, approved, promoted)
-    return staged, promoted
+    chain(staged, approved, promote(staged, approved.output))
+    return staged

@@ -28,11 +28,10 @@ LAKE = Asset("linked_registers")
 def run_studies():
     @task_group(group_id="study")
     def publish(study: str) -> None:
-        first, _ = look_at(study)
         chain(
             kobling("estimate", study, of=study),
             kobling("release", study, "--let-wait", of=study),
-            first,
+            look_at(study),
         )
 
     checked = kobling("check", on_success_callback=tell)  # of a check that warns

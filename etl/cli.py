@@ -985,8 +985,9 @@ def keeping_in_mind(name: str, command: Callable[..., None]) -> Callable[..., No
     def kept(*args: object, **options: object) -> None:
         from etl import steps
 
-        named = [str(options[option]) for option in ("study", "register") if options.get(option)]
-        job = " ".join([name, *named])
+        # Of a backfill there is one job, whatever it is narrowed to.
+        of = () if name == "backfill" else ("study", "register")
+        job = " ".join([name, *(str(options[option]) for option in of if options.get(option))])
         is_run = name == "run"
         if name == "backfill" and not options.get("by"):
             command(*args, **options)  # a question

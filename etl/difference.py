@@ -38,55 +38,42 @@ ROWS = """
 # Grain: one row per register, table and period. A year that is new is expected to have what the
 # three before it have on average in the release before; a part of a year that is new nothing.
 YEARS = """
-    with before as (
-        select
-            register,
-            table_name,
-            period,
-            try_cast(period as integer) as year,
-            sum(n_rows)::bigint as n_rows
+    with landed as (
+        select 'before' as side, register, table_name, period, n_rows
         from {before}
         where stage = 'landed' and period <> 'all'
-        group by all
+        union all
+        select 'after' as side, register, table_name, period, n_rows
+        from {after}
+        where stage = 'landed' and period <> 'all'
     ),
 
-    after as (
+    counted as (
         select
             register,
             table_name,
             period,
             try_cast(period as integer) as year,
-            sum(n_rows)::bigint as n_rows
-        from {after}
-        where stage = 'landed' and period <> 'all'
-        group by all
-    ),
-
-    usual as (
-        select
-            after.register,
-            after.table_name,
-            after.period,
-            avg(before.n_rows) as n_usual
-        from after
-        inner join before
-            on
-                after.register = before.register
-                and after.table_name = before.table_name
-                and before.year between after.year - 3 and after.year - 1
+            sum(n_rows) filter (where side = 'before') as n_before,
+            sum(n_rows) filter (where side = 'after') as n_after
+        from landed
         group by all
     )
 
     select
-        register,
-        table_name,
-        period,
-        coalesce(before.n_rows, round(usual.n_usual))::bigint as n_expected,
-        coalesce(before.n_rows, 0)::bigint as n_before,
-        coalesce(after.n_rows, 0)::bigint as n_after
-    from before
-    full join after using (register, table_name, period)
-    left join usual using (register, table_name, period)
+        this.register,
+        this.table_name,
+        this.period,
+        coalesce(this.n_before, round(avg(earlier.n_before)))::bigint as n_expected,
+        coalesce(this.n_before, 0)::bigint as n_before,
+        coalesce(this.n_after, 0)::bigint as n_after
+    from counted as this
+    left join counted as earlier
+        on
+            this.register = earlier.register
+            and this.table_name = earlier.table_name
+            and earlier.year between this.year - 3 and this.year - 1
+    group by this.register, this.table_name, this.period, this.n_before, this.n_after
     order by all
 """
 # Grain: one row per way in which persons stand differently. A standing is the first criterion that

@@ -178,9 +178,19 @@ def test_what_comes_of_a_backfill_waits_however_it_ended_and_whoever_builds_it(
     told = ["old deliveries were landed anew (K. Hansen: contract 1.3.0)"]
     assert waits(settings, home, "dlms") == told
     backfilled(settings, register="patobank")
-    ledger.record(home, "released", study="dlms", release="bbbb00000002")  # before it, as a kill
+    ledger.record(home, "released", study="dlms", release="bbbb00000002")  # signed by nobody
     assert waits(settings, home, "dlms") == told
-    ledger.record(home, "released", study="dlms", release="cccc00000003", is_promoted=True)
+    # Staged before the backfill: who promotes it has not seen what came of that.
+    ledger.record(home, "released", study="dlms", release="bbbb00000002", is_promoted=True)
+    assert waits(settings, home, "dlms") == told
+    # One more that reads everything as before does not answer for the one that did not.
+    backfilled(settings, register="patobank", again=True)
+    assert ledger.last(home, "backfilled")["files_read_otherwise"] == 0
+    assert waits(settings, home, "dlms") == told
+    for event in ("staged", "released"):
+        ledger.record(
+            home, event, study="dlms", release="cccc00000003", is_promoted=event == "released"
+        )
     assert waits(settings, home, "dlms") == []
     assert waits(settings, home, "afx_pds") == told
 

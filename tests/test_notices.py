@@ -614,3 +614,18 @@ def test_a_command_that_is_stopped_is_kept_in_mind(settings, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         cli.keeping_in_mind("backfill", stopped)(by=None)  # only asked what it would do
     assert [c.subject for c in notifying.standing(settings, home, {})] == ["kobling link"]
+
+
+def test_a_run_does_the_work_of_the_road_and_signs_nothing():
+    failures = dict.fromkeys(("run", "release dlms", "promote dlms", "backfill", "export dlms"), 0)
+    failures = {job: Failure("run_failed", "KoblingError", job) for job in failures}
+    assert set(after_success(failures, "run")) == {"promote dlms", "backfill", "export dlms"}
+    assert "promote dlms" not in after_success(failures, "promote dlms")
+
+
+def test_a_backfill_that_succeeds_ends_what_was_told_of_another(settings, monkeypatch):
+    home = open_home(settings)
+    monkeypatch.setattr(Settings, "from_environment", lambda: settings)
+    steps.note_killed(settings, "backfill")
+    cli.keeping_in_mind("backfill", lambda **_: None)(by="K. Hansen", register="patobank")
+    assert notifying.standing(settings, home, {}) == []

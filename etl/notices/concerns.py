@@ -59,14 +59,20 @@ def failed(failures: Mapping[str, Failure], others: Iterable[Concern]) -> list[C
     ]
 
 
+OF_THE_ROAD = ("receive", "land", "link", "select", "check", "estimate", "release", "run")
+
+
 def after_success(failures: Mapping[str, Failure], job: str) -> dict[str, Failure]:
-    """The failures that are left when a command did its work: `run` does the work of all, any other
-    its own and that of one register alone. A run that was refused for a delivery was refused by
-    `receive`, or by `land`, which keeps its refusals itself."""
+    """The failures that are left when a command did its work.
+
+    `run` does that of the whole road, any other its own and that of one register alone. A run that
+    was refused for a delivery was refused by `receive`, or by `land`, which keeps its refusals
+    itself.
+    """
 
     def is_over(other: str, failure: Failure) -> bool:
         return (
-            job == "run"
+            (job == "run" and other.split()[0] in OF_THE_ROAD)
             or other == job
             or other.startswith(f"{job} ")
             or (job, other, failure.kind) == ("receive", "run", "DeliveryError")

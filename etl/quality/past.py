@@ -122,7 +122,7 @@ def keep(con: duckdb.DuckDBPyConnection, root: Path, refresh_id: str, data_id: s
         remove(beside)
         return last
     replace_json(beside / ABOUT, about)
-    beside.rename(root / f"{number:06d}")
+    beside.rename(folder_of(root, number))
     return about
 
 
@@ -135,6 +135,11 @@ def _place_among(last: dict | None, data_id: str) -> dict:
         "data_number": last["data_number"] + 1,
         "history": digest([last["history"], last["data_id"], last["results_sha256"]]),
     }
+
+
+def folder_of(root: Path, number: int) -> Path:
+    """Where the results of a refresh lie."""
+    return root / f"{number:06d}"
 
 
 def newest(root: Path) -> dict | None:

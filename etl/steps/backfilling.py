@@ -18,6 +18,8 @@ from etl.steps.wording import Say, hold_words, n_of
 
 # How many of the last times a step tells how long it will take.
 LAST_TIMES = 5
+# Events of the ledger that tell how long they took.
+TIMED = ("delivery accepted", "linked", "selected", "checked", "estimated", "released")
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,8 @@ def _told(home: Home, plan: Plan) -> str:
 def _seconds(home: Home, rows: int) -> float | None:
     """How long it should take: landing by rows, each other step as the last times it ran, with
     everything linked anew at the pace of the last times."""
-    entries = [e for e in ledger.entries(home, *_STEPS) if e.get("seconds") is not None]
-    of = {event: [e for e in entries if e["event"] == event] for event in _STEPS}
+    entries = [e for e in ledger.entries(home, *TIMED) if e.get("seconds") is not None]
+    of = {event: [e for e in entries if e["event"] == event] for event in TIMED}
     landed = [e for e in of["delivery accepted"] if e["rows"]][-LAST_TIMES:]
     if not landed or not all(of[event] for event in ("linked", "selected", "checked")):
         return None
@@ -188,9 +190,6 @@ def _seconds(home: Home, rows: int) -> float | None:
             times = [e["seconds"] for e in of[event] if e["study"] == study]
             total += statistics.median(times[-LAST_TIMES:])
     return total
-
-
-_STEPS = ("delivery accepted", "linked", "selected", "checked", "estimated", "released")
 
 
 def _in_words(seconds: float) -> str:

@@ -162,7 +162,7 @@ def _of_checks(settings: Settings, home: Home) -> list[Concern]:
         quality.past.give_trend(con, home.quality)
         con.execute(
             "create table quality.result as "
-            f"from '{home.quality / format(newest['number'], '06d') / 'result.parquet'}'"
+            f"from '{quality.past.folder_of(home.quality, newest['number']) / 'result.parquet'}'"
         )
         results = quality.stored_results(con, newest["refresh_id"], with_failing=False)
         now = con.execute(

@@ -123,21 +123,30 @@ def _reasons_to_look(
 
 
 def _backfill_nobody_has_looked_at(home: Home, study: str) -> list[str]:
-    """Why a release waits after a backfill, until one of its study has been promoted by hand.
+    """Why a release waits after a backfill, until one that came of it has been promoted by hand.
 
-    A backfill that has read every file as it was read before changes nothing and asks for nothing.
+    A backfill that has read every file as it was read before changes nothing and asks for nothing;
+    it does not answer for an earlier one. One that was broken off may have changed anything.
     """
-    begun, is_over = None, True
-    for entry in ledger.entries(home, BEGUN, "backfilled", "released"):
+    begun = to_look_at = None
+    came_of_it: set[str] = set()
+    for entry in ledger.entries(home, BEGUN, "backfilled", "staged", "released"):
         if entry["event"] == BEGUN:
-            begun, is_over = entry, False
+            to_look_at = begun or to_look_at
+            begun, came_of_it = entry, set()
         elif entry["event"] == "backfilled":
-            is_over = is_over or not entry["files_read_otherwise"]
-        elif entry["study"] == study and entry.get("is_promoted"):
-            is_over = True
-    if is_over:
+            to_look_at = begun if entry["files_read_otherwise"] else to_look_at
+            begun = None
+        elif entry["study"] != study:
+            continue
+        elif entry["event"] == "staged":
+            came_of_it.add(entry["release"])
+        elif entry.get("is_promoted") and entry["release"] in came_of_it:
+            begun = to_look_at = None
+    to_look_at = begun or to_look_at
+    if to_look_at is None:
         return []
-    return [f"old deliveries were landed anew ({begun['by']}: {begun['reason']})"]
+    return [f"old deliveries were landed anew ({to_look_at['by']}: {to_look_at['reason']})"]
 
 
 def _tell_staged(

@@ -13,7 +13,7 @@ from etl.steps.estimating import estimate, evidence_keys
 from etl.steps.landing import land
 from etl.steps.linking import lake_is_whole, link, link_key
 from etl.steps.receiving import receive
-from etl.steps.releasing import release
+from etl.steps.releasing import release, told_live
 from etl.steps.selecting import select
 from etl.steps.wording import Say, n_of
 
@@ -68,11 +68,7 @@ def _steps(settings: Settings, inbox: Path | None, say: Say, say_step: Say) -> N
 
 def _is_told(home: Home, study: str, live: Path, waiting: str | None) -> bool:
     """Whether the ledger knows which release is live, and which waits; not after every kill."""
-    about = {"study": study, "release": live.name}
-    return any(
-        ledger.is_told(home, event, other, **about)
-        for event, other in (("released", "rolled back"), ("rolled back", "released"))
-    ) and (
+    return told_live(home, study) == live and (
         waiting is None
         or ledger.is_told(home, "staged", "released", "rolled back", study=study, release=waiting)
     )
