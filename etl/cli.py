@@ -1,7 +1,7 @@
 """The commands, in the order in which data travels. Parses and prints; every rule lives elsewhere.
 
-Exit status: 0 done, 2 refused with one clear line, 75 another command is writing, anything else a
-bug or an outage.
+Exit status: 0 done, 2 refused with one clear line, 74 a disk that is full or away, 75 another
+command is writing, 130 and 143 stopped by Ctrl-C and SIGTERM, anything else a bug or an outage.
 """
 
 import json
