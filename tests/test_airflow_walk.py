@@ -10,10 +10,9 @@ import pytest
 
 from etl import ledger, release
 from etl.home import Home
-from etl.settings import CHECKOUT
 from tests.airflow_server import until
 from tests.postgres_server import folder_open_to_all
-from tests.test_walk_through import script
+from tests.test_walk_through import like_the_checkout, script
 
 SECONDS = 1800
 FIRST = """
@@ -28,11 +27,7 @@ kobling run
 def checkout() -> Iterator[Path]:
     """A folder that looks like the checkout, with a released home in it."""
     with folder_open_to_all() as place:
-        folder = place / "kobling"
-        folder.mkdir()
-        for path in CHECKOUT.iterdir():
-            if path.name not in ("home", ".git"):
-                (folder / path.name).symlink_to(path)
+        folder = like_the_checkout(place / "kobling")
         typed(folder, FIRST)
         yield folder
 

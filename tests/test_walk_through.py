@@ -44,14 +44,24 @@ def test_every_block_is_typed_by_some_test():
     assert sum(marks[0] == "walk" for marks, _ in blocks()) > 8
 
 
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory) -> Path:
-    """A folder that looks like the checkout, after somebody has typed it all in it."""
-    folder = tmp_path_factory.mktemp("walk") / "kobling"
+def like_the_checkout(folder: Path) -> Path:
+    """A folder in which one can type what one types in the checkout, and leave a home behind.
+
+    The environment is set up where it lies before: set up through this folder its commands would
+    lead into the folder, and be gone with it.
+    """
+    subprocess.run(["make", ".venv/installed"], cwd=CHECKOUT, check=True, capture_output=True)
     folder.mkdir()
     for path in CHECKOUT.iterdir():
         if path.name not in ("home", ".git"):
             (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory) -> Path:
+    """A folder that looks like the checkout, after somebody has typed it all in it."""
+    folder = like_the_checkout(tmp_path_factory.mktemp("walk") / "kobling")
     ended = subprocess.run(
         ["bash", "-c", script("walk")], cwd=folder, text=True, check=False,
         env={k: v for k, v in os.environ.items() if not k.startswith("KOBLING_")},
